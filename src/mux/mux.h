@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "port/port.h"
+#include "qmi/frame.h"
+#include "qmi/schema.h"
+
+/* The multiplexer of one port: client ids, transactions, routing, CTL. Every front end speaks to the modem
+ * through it and none has a back door: a Client belongs to one Owner, and only that owner may use it.
+ *
+ * No function here calls back before it has returned: completions, also of what failed at once, come from the
+ * event loop. Callbacks may free whatever they like, the Mux excepted. */
+
+typedef struct Mux Mux;
+typedef struct Client Client;
+typedef struct Request Request;
+
+/* Somebody who can hold clients: a bus connection, the daemon itself. Embedded in what it stands for. The mux
+ * compares addresses and shows the fields, no more. */
+typedef struct Owner {
+        const char *name; /* ":1.42", "qmid" */
+} Owner;
+
+typedef enum MuxState {
+        MUX_STARTING,  /* the port is not open yet, or the modem has not said its services yet */
+        MUX_READY,
+        MUX_RESETTING, /* was ready; the port closed or the modem started anew */
+        MUX_SILENT,    /* the port is open, the modem does not answer CTL; asked again from time to time */
+        _MUX_STATE_MAX,
+        _MUX_STATE_INVALID = -EINVAL,
+} MuxState;
+
+typedef struct MuxOps {
+        /* The one place where a change of state is told, after it is made. `reason`: a sentence, or NULL.
+         * Whatever state it leaves, on leaving MUX_READY every client has ended and every request failed. */
+        void (*on_state)(Mux *m, MuxState state, const char *reason, void *userdata);
+} MuxOps;
+
+typedef struct MuxService {
+        uint16_t id, major, minor;
+} MuxService;
+
+typedef struct MuxStatistics {
+        uint64_t n_requests, n_responses, n_indications;
+        uint64_t n_timeouts;
+        uint64_t n_malformed;   /* frames that did not parse */
+        uint64_t n_unsolicited; /* responses nobody waits for (late, duplicate, never asked) */
+        uint64_t n_unrouted;    /* indications for no client of ours */
+} MuxStatistics;
+
+#define MUX_WINDOW_DEFAULT        8U  /* requests in flight per device; CTL has a window of its own */
+#define CLIENT_WINDOW             1U  /* per client; the shared clients of the daemon: MUX_WINDOW_DEFAULT */
+#define CLIENT_QUEUE_MAX          1024U /* requests that one client may have waiting; more: -ENOBUFS */
+#define REQUEST_TIMEOUT_DEFAULT_S 10U
+
+/* Makes the port from its address and speaks on it as soon as it opens. Errors as port_new_from_uri(). */
+int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops, void *userdata);
+Mux *mux_free(Mux *m);
+DEFINE_CLEANUP(Mux *, mux_free)
+
+MuxState mux_get_state(Mux *m);
+const char *mux_get_state_reason(Mux *m); /* "" if there is none */
+const char *mux_state_to_string(MuxState s);
+Port *mux_get_port(Mux *m);
+/* USB vendor id of the modem; 0: not known. Chooses among vendors' services and messages. */
+uint16_t mux_get_vendor(Mux *m);
+void mux_get_statistics(Mux *m, MuxStatistics *ret);
+/* What the modem said to have, sorted by id; CTL is among them. Valid until the state changes. */
+size_t mux_get_services(Mux *m, const MuxService **ret);
+bool mux_has_service(Mux *m, uint16_t service);
+
+/* ---- clients ---- */
+
+typedef enum ClientState {
+        CLIENT_ALLOCATING, /* requests may be made already, they wait */
+        CLIENT_READY,
+        CLIENT_ENDED, /* the modem took the id back or is gone; nothing can be done with it but to free it */
+        _CLIENT_STATE_MAX,
+        _CLIENT_STATE_INVALID = -EINVAL,
+} ClientState;
+
+typedef struct ClientOps {
+        /* Each may be NULL. Allocation is over: error 0, above 0 a QMI protocol error, below 0 an errno
+         * (-ETIMEDOUT, -ENODEV). After a failure the client is CLIENT_ENDED. */
+        void (*on_allocated)(Client *c, int error, void *userdata);
+        /* `broadcast`: it came for every client of the service (0xFF), not for this one. */
+        void (*on_indication)(Client *c, const QmiMessage *m, bool broadcast, void *userdata);
+        /* `reason` for people: "the modem took the client id back", "the port is gone". */
+        void (*on_ended)(Client *c, const char *reason, void *userdata);
+} ClientOps;
+
+/* Allocates a client id. 0, -ENODEV (not ready), -EOPNOTSUPP (no such service on this modem). */
+int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops, void *userdata);
+/* Gives the id back to the modem, after what is under way has been answered or has timed out, and forgets the
+ * callbacks at once. Its requests end without their callbacks being called. Takes NULL, returns NULL. */
+Client *client_release(Client *c);
+DEFINE_CLEANUP(Client *, client_release)
+
+ClientState client_get_state(Client *c);
+Mux *client_get_mux(Client *c);
+uint16_t client_get_service(Client *c);
+uint8_t client_get_id(Client *c); /* 0 while allocating */
+const Owner *client_get_owner(Client *c);
+uint64_t client_get_n_requests(Client *c);
+uint64_t client_get_since_usec(Client *c); /* CLOCK_REALTIME */
+
+/* Every client of the mux that is not ended, for listing; returns false to stop. The daemon's own are among
+ * them (mux_get_owner()), ids that still wait for their release too. */
+void mux_foreach_client(Mux *m, bool (*f)(Client *c, void *userdata), void *userdata);
+const Owner *mux_get_owner(Mux *m);
+
+/* The daemon's own client of a service, allocated at first use and kept: what queries and commands of all
+ * callers run on. Valid until the mux leaves MUX_READY. 0, -ENODEV, -EOPNOTSUPP. */
+int mux_get_shared_client(Mux *m, uint16_t service, Client **ret);
+
+/* ---- requests ---- */
+
+typedef enum RequestState {
+        REQUEST_ANSWERED,   /* `response` is there; its result TLV may say failure */
+        REQUEST_TIMEOUT,
+        REQUEST_GONE,       /* the port closed, the modem started anew, the client id was taken back */
+        REQUEST_NO_CLIENT,  /* no client id could be had; `error` is the QMI protocol error of CTL, or 0 */
+        _REQUEST_STATE_MAX,
+        _REQUEST_STATE_INVALID = -EINVAL,
+} RequestState;
+
+typedef struct RequestOutcome {
+        RequestState state;
+        uint16_t error;              /* REQUEST_NO_CLIENT only */
+        const QmiMessage *response;   /* REQUEST_ANSWERED: the response, */
+        const QmiMessage *indication; /* and the indication that carried the result, where there is one */
+} RequestOutcome;
+
+/* Called exactly once, unless request_cancel() or client_release() comes before it. The request frees itself
+ * after it. The messages are valid during the call. */
+typedef void (*RequestDone)(const RequestOutcome *outcome, void *userdata);
+
+typedef struct RequestSpec {
+        uint16_t message;
+        const SchemaMessage *schema; /* abort, undo, result, timeout; NULL for a raw request */
+        const uint8_t *tlvs;         /* copied, and erased after use */
+        size_t n_tlvs;
+        uint64_t timeout_usec; /* 0: the schema's, or REQUEST_TIMEOUT_DEFAULT_S; counted from when it is sent */
+        RequestDone done;
+        void *userdata;
+} RequestSpec;
+
+/* Queues a request on a client. 0, -EPERM (`owner` is not the client's), -ENODEV (it ended),
+ * -ENOBUFS (queue full), -EMSGSIZE, -ENOMEM. `ret` may be NULL. */
+int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec *spec);
+/* Nobody waits any more: `done` will not be called. What is queued is dropped; what is in flight is aborted
+ * if the schema says how, and its late answer is ignored. Takes NULL, returns NULL. */
+Request *request_cancel(Request *r);
+DEFINE_CLEANUP(Request *, request_cancel)

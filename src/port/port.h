@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "util/util.h"
+
+/* A transport that carries QMUX frames. It opens itself (and opens itself again after a loss, as long as
+ * it lives), never blocks, finishes a partial write before the next frame, and skips garbage. One file per
+ * kind of port implements the vtable. */
+
+typedef struct Port Port;
+
+typedef enum PortState {
+        PORT_CLOSED, /* not yet, or no longer, open; tries to come back by itself */
+        PORT_OPEN,
+        _PORT_STATE_MAX,
+        _PORT_STATE_INVALID = -EINVAL,
+} PortState;
+
+/* Frames that wait to be written, in bytes; more is refused with -ENOBUFS. */
+#define PORT_QUEUE_MAX (256U * 1024)
+
+typedef struct PortOps {
+        /* `reason` is a sentence for people ("connection refused"), NULL when it opened. Not called from
+         * within port_new() or port_send(). */
+        void (*on_state)(Port *p, PortState state, const char *reason, void *userdata);
+        /* One whole frame, valid during the call. The port may be freed in it. */
+        void (*on_frame)(Port *p, const uint8_t *frame, size_t n_frame, void *userdata);
+} PortOps;
+
+typedef struct PortStatistics {
+        uint64_t n_frames_sent, n_frames_received;
+        uint64_t n_garbage; /* bytes that belonged to no frame */
+} PortStatistics;
+
+/* Makes a port from "unix:/path". 0, -EINVAL (no such kind, or a malformed address, also a path too long
+ * for a socket), -ENOMEM. It opens in the background; on_state tells. */
+int port_new_from_uri(Port **ret, sd_event *event, const char *uri, const PortOps *ops, void *userdata);
+Port *port_free(Port *p);
+DEFINE_CLEANUP(Port *, port_free)
+
+PortState port_get_state(Port *p);
+const char *port_get_uri(Port *p);       /* as it was given */
+const char *port_get_transport(Port *p); /* "unix" */
+void port_get_statistics(Port *p, PortStatistics *ret);
+
+/* Queues one frame. 0, -ENOTCONN, -ENOBUFS. */
+int port_send(Port *p, const uint8_t *frame, size_t n_frame);

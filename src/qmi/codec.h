@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "qmi/frame.h"
+#include "qmi/schema.h"
+#include "qmi/tlv.h"
+#include "qmi/value.h"
+
+/* Bytes to values and back, by the rows of the schema. Recursion goes as deep as the schema nests,
+ * never as deep as the input says. */
+
+/* Decodes the TLVs of a message. The result TLV of a response is left out (tlv_result() reads it).
+ * A TLV that is unknown, comes a second time, does not decode, or has bytes left over after one that does,
+ * is also in "unknown_tlvs" (VALUE_TLVS), as are bytes that are no TLV at all: id 0 and those bytes.
+ * `ret` becomes a VALUE_DICT. `m` NULL: everything is unknown. `vendor`: USB vendor id, 0 if not known.
+ * Input never makes it fail: 0 or -ENOMEM (arena used up). Text and bytes may point into `tlvs`. */
+int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
+                   size_t n_tlvs, Arena *a, Value *ret);
+
+/* What was wrong with a value on its way in: the field, spelled as the caller spelled it
+ * ("lte.rsrp", "profiles.2.name"), and why. Never shows the value of a secret field. */
+typedef struct CodecError {
+        char text[256];
+} CodecError;
+
+/* Encodes a dictionary (VALUE_DICT) as the TLVs of a message. Values are taken as dbus-api says: any
+ * integer type where it fits, enums and flags as symbols or numbers, a scaled number must hit a step.
+ * 0; -EINVAL and `error` filled in (unknown key, wrong type, missing field, out of range); -EMSGSIZE (likewise
+ * filled in) when the TLVs do not fit into a frame; -ENOMEM. On errors `w` holds what was written so far.
+ * The result TLV of a response is not written: the simulator puts it itself. */
+int message_encode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const Value *dict,
+                   TlvWriter *w, CodecError *error);
+
+/* The rows of TLVs for a direction. */
+static inline SchemaTlvs message_tlvs(const SchemaMessage *m, QmiMessageType type) {
+        return type == QMI_REQUEST ? m->request : m->response;
+}
