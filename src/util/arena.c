@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "util/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct ArenaChunk {
+        ArenaChunk *next;
+        size_t size;
+        _Alignas(16) uint8_t bytes[];
+};
+
+void arena_init(Arena *a) {
+        a->chunks = NULL;
+        a->next = a->first;
+        a->left = sizeof(a->first);
+        a->total = sizeof(a->first);
+}
+
+void arena_done(Arena *a) {
+        while (a->chunks) {
+                ArenaChunk *c = a->chunks;
+
+                a->chunks = c->next;
+                free(c);
+        }
+        arena_init(a);
+}
+
+void arena_erase(Arena *a) {
+        explicit_bzero(a->first, sizeof(a->first));
+        for (ArenaChunk *c = a->chunks; c; c = c->next)
+                explicit_bzero(c->bytes, c->size);
+        arena_done(a);
+}
+
+void *arena_alloc(Arena *a, size_t size) {
+        ArenaChunk *c;
+        size_t n;
+        void *p;
+
+        if (size > ARENA_MAX)
+                return NULL;
+        size = MAX((size + 7) & ~(size_t) 7, (size_t) 8);
+
+        if (size > a->left) {
+                n = MAX(size, 2 * a->total);
+                if (n > ARENA_MAX - MIN(a->total, (size_t) ARENA_MAX))
+                        n = size;
+                if (a->total + n > ARENA_MAX)
+                        return NULL;
+                c = malloc(sizeof(*c) + n);
+                if (!c)
+                        return NULL;
+                *c = (ArenaChunk){ .next = a->chunks, .size = n };
+                a->chunks = c;
+                a->next = c->bytes;
+                a->left = n;
+                a->total += n;
+        }
+
+        p = a->next;
+        a->next += size;
+        a->left -= size;
+        return memset(p, 0, size);
+}
+
+char *arena_strndup(Arena *a, const char *s, size_t n) {
+        char *p;
+
+        p = arena_alloc(a, n + 1);
+        if (p)
+                memcpy(p, s, n);
+        return p;
+}
+
+char *arena_printf(Arena *a, const char *format, ...) {
+        va_list ap;
+        char *p;
+        int n;
+
+        va_start(ap, format);
+        n = vsnprintf(NULL, 0, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return NULL;
+
+        p = arena_alloc(a, (size_t) n + 1);
+        if (!p)
+                return NULL;
+        va_start(ap, format);
+        (void) vsnprintf(p, (size_t) n + 1, format, ap);
+        va_end(ap);
+        return p;
+}
