@@ -17,9 +17,8 @@ ACCESS = ('status', 'identity', 'location', 'data', 'sim_unlock', 'sim', 'messag
           'clients', 'configuration', 'raw')
 KINDS = ('query', 'command', 'client', 'session')
 CODINGS = ('utf8', 'utf8-or-gsm7', 'gsm7', 'gsm8', 'ucs2le', 'ucs2be', 'latin1', 'bcd')
-UNITS = ('%', 'dB', 'dBm', 'dBm/Hz', 'dB/s', 'mW', 'mA', 'mV', 'Hz', 'kHz', 'MHz', 'Hz/s', 'bit/s', 'kbit/s', 'Mbit/s',
-         'B', 'kB', 'bit', 'ns', 'us', 'ms', 's', 'min', 'h', 'd', 'min/4', 'm', 'm/s', 'm/s²', 'km', 'deg', 'deg/s',
-         'rad', 'rad/s', 'K', 'C', 'hPa', 'uT', 'chip')
+UNITS = ('%', 'B', 'bit', 'bit/s', 'C', 'd', 'dB', 'dBm', 'deg', 'deg/s', 'h', 'Hz', 'Hz/s', 'kbit/s', 'kHz', 'km',
+         'm', 'm/s', 'mA', 'MHz', 'min', 'ms', 'mV', 'ns', 'packet', 'rad', 'rad/s', 's', 'us')
 
 # Which client id a message runs on does not depend on taste: the first rule whose service and name fit must
 # hold. What sets per-client state in the modem is `client`, what belongs to a data call is `session`.
@@ -68,6 +67,7 @@ NAME = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]+)*')
 SYMBOL = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*')
 RESERVED_KEYS = ('unknown-tlvs', 'withheld')
 RESULT_TLV = 0x02
+ATTRIBUTES = ('if', 'secret', 'mandatory', 'optional')
 
 
 class SchemaError(Exception):
@@ -350,6 +350,10 @@ def number(text: str) -> int:
         raise SchemaError(f'"{text}" is no number') from None
 
 
+def misplaced(word: str) -> SchemaError:
+    return SchemaError(f'"{word}" is no unit, scale or attribute that fits here; units are {" ".join(UNITS)}')
+
+
 class TypeParser:
     """One line: a type with what stands behind it. `where` in texts is what the caller says about the line."""
 
@@ -388,8 +392,7 @@ class TypeParser:
 
     def end(self):
         if self.peek():
-            raise SchemaError(f'"{self.peek()}" is no attribute, unit or scale that fits here'
-                              f' (known units: {" ".join(UNITS)})')
+            raise misplaced(self.peek())
 
     # -- fields
 
@@ -487,8 +490,7 @@ class TypeParser:
             if token == '}':
                 break
             if token != ',':
-                raise SchemaError(f'"{token}" does not fit behind "{f.name}": "," or "}}" is expected, or a unit,'
-                                  f' scale or attribute (known units: {" ".join(UNITS)})')
+                raise misplaced(token)
         t = Type('struct', fields=fields)
         check_struct(t)
         return t
@@ -563,8 +565,7 @@ class TypeParser:
             if f.hidden:
                 raise SchemaError(f'"coding {name} {ref}": "{f.name}" is a count or mask already')
             t.coding_by = (name, f.name)
-        elif self.peek() and re.fullmatch(r'[a-z][a-z0-9-]*', self.peek()) and self.peek() not in (
-                'if', 'secret', 'mandatory', 'optional'):
+        elif self.peek() and re.fullmatch(r'[a-z][a-z0-9-]*', self.peek()) and self.peek() not in ATTRIBUTES:
             raise SchemaError(f'"{self.peek()}" is no text coding: {", ".join(CODINGS)} are')
         return t
 
@@ -638,7 +639,7 @@ class TypeParser:
             if token == '}':
                 break
             if token != ',':
-                raise SchemaError(f'"{token}" does not fit behind "{name}": "," or "}}" is expected')
+                raise misplaced(token)
         if total != t.width * 8:
             raise SchemaError(f'the bits add up to {total}, not {t.width * 8}; write the rest as _: {t.width * 8 - total}'
                               if total < t.width * 8 else f'the bits add up to {total}, more than {t.width * 8}')
