@@ -121,7 +121,7 @@ class Type:
     big_endian: bool = False
     length: Length | None = None
     coding: str = 'utf8'
-    coding_by: tuple[str, str] | None = None  # [coding.x], field
+    coding_by: tuple[dict[int, str], str] | None = None  # [coding.x], field
     enum: Enum | None = None
     element: Type | None = None
     fields: list[Field] = field(default_factory=list)
@@ -564,7 +564,7 @@ class TypeParser:
                 raise SchemaError(f'"coding {name} {ref}": "{f.name}" is no unsigned number or enum')
             if f.hidden:
                 raise SchemaError(f'"coding {name} {ref}": "{f.name}" is a count or mask already')
-            t.coding_by = (name, f.name)
+            t.coding_by = (self.scope.codings.get(name, {}), f.name)
         elif self.peek() and re.fullmatch(r'[a-z][a-z0-9-]*', self.peek()) and self.peek() not in ATTRIBUTES:
             raise SchemaError(f'"{self.peek()}" is no text coding: {", ".join(CODINGS)} are')
         return t
@@ -874,6 +874,8 @@ class Loader:
         data, lines = r
         self.unknown_keys(data, ('enum', 'flags', 'coding', 'type'), lines)
         self.common = self.scope(data, lines, None)
+        if 'qmi-error' not in self.common.enums:
+            self.error(Where(str(path), 1), '[enum.qmi-error], the protocol errors, is missing')
 
     def load_service(self, path: Path):
         if not (r := self.read(path)):
