@@ -49,11 +49,15 @@ int frame_parse(const uint8_t *frame, size_t n_frame, QmiMessage *ret);
 ssize_t frame_build(const QmiMessage *m, uint8_t qmux_flags, uint8_t *buffer, size_t n_buffer);
 
 /* Finds frames in a stream that comes in chunks of any size. Bytes before a marker, and a marker whose
- * length cannot be a frame, are skipped one by one and counted. */
+ * length or flags (0x00 from the host, 0x80 from the modem) cannot be a frame's, are skipped one by one and
+ * counted. A frame that was cut short, or whose length is too large, would swallow the next ones: where more
+ * bytes are needed, its TLVs do not add up or no marker follows, a sound frame from the modem within it ends
+ * it. */
 typedef struct Framer {
-        uint8_t *buffer; /* owned; grows to QMUX_MAX at most */
+        uint8_t *buffer; /* owned; QMUX_MAX and one chunk, when the frames are taken out after each */
         size_t n_buffer, n_allocated;
-        size_t position;
+        size_t position; /* of the next frame in the buffer */
+        size_t searched; /* how far the frame at `position` has been searched for a sound one, from there */
         uint64_t n_garbage; /* bytes skipped so far */
 } Framer;
 
