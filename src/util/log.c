@@ -84,7 +84,9 @@ void log_internal(int level, int error, const char *format, ...) {
         va_end(ap);
 
         if (to_journal)
-                (void) sd_journal_print(level, "%s%s%s", text, error ? ": " : "", error ? strerror(abs(error)) : "");
+                (void) sd_journal_print(level, "%s%s%s", text, error ? ": " : "",
+                                        error ? strerror(abs(error)) : "");
         else
-                fprintf(stderr, "qmid: %s%s%s\n", text, error ? ": " : "", error ? strerror(abs(error)) : "");
+                fprintf(stderr, "qmid: %s%s%s\n", text, error ? ": " : "",
+                        error ? strerror(abs(error)) : "");
 }

@@ -13,17 +13,17 @@ int log_get_max_level(void);
 /* "debug" … "emerg" as LogControl1 spells them, also "7" … "0"; -EINVAL. */
 int log_level_from_string(const char *s);
 const char *log_level_to_string(int level);
-const char *log_get_target(void);        /* "console" or "journal" */
-int log_set_target(const char *target);  /* "console", "journal", "auto"; -EINVAL */
+const char *log_get_target(void);       /* "console" or "journal" */
+int log_set_target(const char *target); /* "console", "journal", "auto"; -EINVAL */
 
 void log_internal(int level, int error, const char *format, ...) _printf_(3, 4);
 
-#define log_full(level, error, ...)                                                                          \
-        ({                                                                                                   \
-                int _e = (error), _l = (level);                                                              \
-                if (_l <= log_get_max_level())                                                               \
-                        log_internal(_l, _e, __VA_ARGS__);                                                   \
-                _e < 0 ? _e : -_e;                                                                           \
+#define log_full(level, error, ...)                        \
+        ({                                                 \
+                int _e = (error), _l = (level);            \
+                if (_l <= log_get_max_level())             \
+                        log_internal(_l, _e, __VA_ARGS__); \
+                _e < 0 ? _e : -_e;                         \
         })
 
 #define log_debug(...)   log_full(LOG_DEBUG, 0, __VA_ARGS__)

@@ -17,46 +17,46 @@
 #define _nonnull_returns_ __attribute__((returns_nonnull))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)                                                                                            \
-        ({                                                                                                   \
-                __auto_type _a = (a);                                                                        \
-                __auto_type _b = (b);                                                                        \
-                _a < _b ? _a : _b;                                                                           \
+#define MIN(a, b)                     \
+        ({                            \
+                __auto_type _a = (a); \
+                __auto_type _b = (b); \
+                _a < _b ? _a : _b;    \
         })
-#define MAX(a, b)                                                                                            \
-        ({                                                                                                   \
-                __auto_type _a = (a);                                                                        \
-                __auto_type _b = (b);                                                                        \
-                _a > _b ? _a : _b;                                                                           \
+#define MAX(a, b)                     \
+        ({                            \
+                __auto_type _a = (a); \
+                __auto_type _b = (b); \
+                _a > _b ? _a : _b;    \
         })
 
 #define USEC_PER_SEC  UINT64_C(1000000)
 #define USEC_PER_MSEC UINT64_C(1000)
 
 /* Hands the value of a pointer on and forgets it here. */
-#define TAKE_PTR(p)                                                                                          \
-        ({                                                                                                   \
-                __auto_type _p = &(p);                                                                       \
-                __auto_type _v = *_p;                                                                        \
-                *_p = NULL;                                                                                  \
-                _v;                                                                                          \
+#define TAKE_PTR(p)                    \
+        ({                             \
+                __auto_type _p = &(p); \
+                __auto_type _v = *_p;  \
+                *_p = NULL;            \
+                _v;                    \
         })
-#define TAKE_FD(fd)                                                                                          \
-        ({                                                                                                   \
-                int *_p = &(fd);                                                                             \
-                int _v = *_p;                                                                                \
-                *_p = -1;                                                                                    \
-                _v;                                                                                          \
+#define TAKE_FD(fd)              \
+        ({                       \
+                int *_p = &(fd); \
+                int _v = *_p;    \
+                *_p = -1;        \
+                _v;              \
         })
 
 /* The object that has `member` as its field at `ptr`. */
 #define container_of(ptr, type, member) ((type *) ((char *) (ptr) -offsetof(type, member)))
 
 /* DEFINE_CLEANUP(Mux *, mux_free) makes mux_freep() for _cleanup_. */
-#define DEFINE_CLEANUP(type, func)                                                                           \
-        static inline void func##p(type *p) {                                                                \
-                if (*p)                                                                                      \
-                        func(*p);                                                                            \
+#define DEFINE_CLEANUP(type, func)            \
+        static inline void func##p(type *p) { \
+                if (*p)                       \
+                        func(*p);             \
         }
 
 static inline void freep(void *p) {

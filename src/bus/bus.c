@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "bus/internal.h"
+#include "bus/value.h"
+#include "util/log.h"
+
+int bus_find_object(Bus *b, const char *path, BusObject **ret) {
+        const char *rest;
+        BusDevice *d;
+        BusClient *c;
+
+        LIST_FOREACH(d, &b->devices, entries) {
+                size_t n = strlen(d->path);
+
+                if (strncmp(path, d->path, n) != 0)
+                        continue;
+                rest = path + n;
+                if (!*rest) {
+                        *ret = &d->object;
+                        return 1;
+                }
+                if (*rest != '/')
+                        continue;
+                LIST_FOREACH(c, &d->clients, of_device)
+                if (c->published && streq(path, c->path)) {
+                        *ret = &c->object;
+                        return 1;
+                }
+                return 0;
+        }
+        return 0;
+}
+
+static int find_device(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                       sd_bus_error *error) {
+        BusObject *o;
+
+        if (!bus_find_object(userdata, path, &o) || o->client)
+                return 0;
+        *ret = o;
+        return 1;
+}
+
+static int find_client(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                       sd_bus_error *error) {
+        BusObject *o;
+
+        if (!bus_find_object(userdata, path, &o) || !o->client)
+                return 0;
+        *ret = o;
+        return 1;
+}
+
+static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
+        Bus *b = userdata;
+        size_t n = 0, i = 0;
+        BusDevice *d;
+        BusClient *c;
+        char **paths;
+
+        LIST_FOREACH(d, &b->devices, entries) {
+                n++;
+                LIST_FOREACH(c, &d->clients, of_device)
+                n++;
+        }
+        paths = calloc(n + 1, sizeof(char *));
+        if (!paths)
+                return -ENOMEM;
+        LIST_FOREACH(d, &b->devices, entries) {
+                paths[i++] = strdup(d->path);
+                LIST_FOREACH(c, &d->clients, of_device)
+                if (c->published)
+                        paths[i++] = strdup(c->path);
+        }
+        for (size_t k = 0; k < i; k++)
+                if (!paths[k]) {
+                        while (i > 0)
+                                free(paths[--i]);
+                        free(paths);
+                        return -ENOMEM;
+                }
+        *ret = paths;
+        return 0;
+}
+
+/* A path or an interface that is not there gets an error that says why, in place of the bus library's. Runs
+ * before the tables are looked at; 0 lets them go on. */
+static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(m), *interface = sd_bus_message_get_interface(m);
+        const SchemaService *s;
+        BusObject *o;
+        Bus *b = userdata;
+
+        if (!sd_bus_message_is_method_call(m, NULL, NULL) || !interface ||
+            strncmp(interface, QMID_BUS_NAME ".", strlen(QMID_BUS_NAME ".")) != 0)
+                return 0;
+        if (!bus_find_object(b, path, &o))
+                return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
+                                         path);
+        if (o->client)
+                return 0;
+        s = schema_service_by_name(interface + strlen(QMID_BUS_NAME "."));
+        if (!s || s->id == QMI_SERVICE_CTL || device_has_service(o->device->device, s->id))
+                return 0;
+        return service_refuse(o->device, s, error);
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+
+        b->ops->on_lost(b, "the connection to the bus is gone", b->userdata);
+        return 0;
+}
+
+static int on_name_lost(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        const char *name;
+
+        if (sd_bus_message_read(m, "s", &name) >= 0 && streq(name, QMID_BUS_NAME))
+                b->ops->on_lost(b, "the bus name was given to somebody else", b->userdata);
+        return 0;
+}
+
+static int bus_declare(Bus *b) {
+        int r;
+
+        r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
+                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, b);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus", "NameLost", on_name_lost, b);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(b->bus, NULL, QMID_ROOT_PATH, QMID_BUS_NAME ".Manager", manager_vtable,
+                                     b);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_manager(b->bus, NULL, QMID_ROOT_PATH);
+        if (r < 0)
+                return r;
+        r = log_control_add(b->bus);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_add_node_enumerator(b->bus, NULL, QMID_DEVICE_PATH, enumerate, b);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback(b->bus, NULL, QMID_DEVICE_PATH, on_unserved, b);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, QMID_BUS_NAME ".Device",
+                                       device_vtable, find_device, b);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, QMID_BUS_NAME ".Client",
+                                       client_vtable, find_client, b);
+        if (r < 0)
+                return r;
+        return service_faces_add(b);
+}
+
+int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
+        _cleanup_(bus_freep) Bus *b = NULL;
+        int r;
+
+        b = calloc(1, sizeof(*b));
+        if (!b)
+                return -ENOMEM;
+        b->ops = ops;
+        b->userdata = userdata;
+        LIST_INIT(&b->devices);
+        LIST_INIT(&b->callers);
+
+        r = sd_bus_open_system(&b->bus);
+        if (r < 0)
+                return log_error_errno(r, "Cannot connect to the system bus");
+        r = sd_bus_attach_event(b->bus, event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        r = bus_declare(b);
+        if (r < 0)
+                return log_error_errno(r, "Cannot declare the objects on the bus");
+
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+Bus *bus_free(Bus *b) {
+        if (!b)
+                return NULL;
+        while (!LIST_EMPTY(&b->devices))
+                bus_remove_device(b, LIST_FIRST(&b->devices)->device);
+        while (!LIST_EMPTY(&b->callers))
+                caller_free(LIST_FIRST(&b->callers));
+        sd_bus_flush_close_unref(b->bus);
+        service_faces_free(b->faces);
+        free(b);
+        return NULL;
+}
+
+int bus_take_name(Bus *b) {
+        int r;
+
+        r = sd_bus_request_name(b->bus, QMID_BUS_NAME, 0);
+        if (r < 0)
+                return log_error_errno(r, "Cannot take the name " QMID_BUS_NAME " on the bus");
+        return 0;
+}
+
+int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error) {
+        Value options;
+        int r;
+
+        r = bus_read_dict(m, a, &options, error);
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; i < options.n; i++) {
+                const char *const *k = keys;
+
+                while (*k && !streq(*k, options.entries[i].key))
+                        k++;
+                if (!*k)
+                        return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "%s: unknown option",
+                                                 options.entries[i].key);
+        }
+        *ret = options;
+        return 0;
+}
+
+/* ---- devices ---- */
+
+static BusDevice *bus_device(Bus *b, Device *d) {
+        BusDevice *i;
+
+        LIST_FOREACH(i, &b->devices, entries)
+        if (i->device == d)
+                return i;
+        return NULL;
+}
+
+static BusDevice *bus_device_free(BusDevice *d) {
+        if (!d)
+                return NULL;
+        free(d->published);
+        free(d->path);
+        free(d);
+        return NULL;
+}
+DEFINE_CLEANUP(BusDevice *, bus_device_free)
+
+/* Announces and withdraws service interfaces as the modem gains and loses services. */
+static void bus_device_publish_services(BusDevice *d) {
+        _cleanup_free_ char **added = NULL, **removed = NULL;
+        size_t n_added = 0, n_removed = 0;
+        int r = 0;
+
+        added = calloc(schema_n_services + 1U, sizeof(char *));
+        removed = calloc(schema_n_services + 1U, sizeof(char *));
+        if (!added || !removed) {
+                log_oom();
+                return;
+        }
+        for (uint16_t i = 0; i < schema_n_services; i++) {
+                const SchemaService *s = &schema_services[i];
+                bool has = s->id != QMI_SERVICE_CTL && device_has_service(d->device, s->id);
+
+                if (has == d->published[i])
+                        continue;
+                /* The array is not written to; sd-bus wants char ** all the same. */
+                if (has)
+                        added[n_added++] = (char *) (uintptr_t) schema_string(s->interface);
+                else
+                        removed[n_removed++] = (char *) (uintptr_t) schema_string(s->interface);
+                d->published[i] = has;
+        }
+        if (n_added > 0)
+                r = sd_bus_emit_interfaces_added_strv(d->bus->bus, d->path, added);
+        if (r >= 0 && n_removed > 0)
+                r = sd_bus_emit_interfaces_removed_strv(d->bus->bus, d->path, removed);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot announce its services", device_get_name(d->device));
+}
+
+int bus_add_device(Bus *b, Device *device) {
+        _cleanup_(bus_device_freep) BusDevice *d = NULL;
+        int r;
+
+        d = calloc(1, sizeof(*d));
+        if (!d)
+                return -ENOMEM;
+        d->bus = b;
+        d->device = device;
+        d->object.device = d;
+        LIST_INIT(&d->clients);
+        LIST_INIT(&d->calls);
+        d->published = calloc(schema_n_services, sizeof(bool));
+        if (!d->published)
+                return -ENOMEM;
+        if (asprintf(&d->path, QMID_DEVICE_PATH "/%s", device_get_name(device)) < 0) {
+                d->path = NULL;
+                return -ENOMEM;
+        }
+
+        LIST_INSERT_HEAD(&b->devices, d, entries);
+        r = sd_bus_emit_object_added(b->bus, d->path);
+        if (r < 0) {
+                LIST_REMOVE(d, entries);
+                return r;
+        }
+        bus_device_publish_services(d);
+        TAKE_PTR(d);
+        return 0;
+}
+
+void bus_remove_device(Bus *b, Device *device) {
+        static const sd_bus_error gone =
+                SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, "the device is gone");
+        BusDevice *d = bus_device(b, device);
+        int r;
+
+        if (!d)
+                return;
+        bus_calls_fail(d, NULL, &gone);
+        while (!LIST_EMPTY(&d->clients))
+                bus_client_remove(LIST_FIRST(&d->clients), &gone, gone.message);
+        r = sd_bus_emit_object_removed(b->bus, d->path);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot announce that it is gone", device_get_name(device));
+        LIST_REMOVE(d, entries);
+        bus_device_free(d);
+}
+
+void bus_device_changed(Bus *b, Device *device, unsigned changes) {
+        const char *properties[8];
+        BusDevice *d = bus_device(b, device);
+        size_t n = 0;
+        int r;
+
+        if (!d)
+                return;
+        if (changes & DEVICE_CHANGE_STATE) {
+                properties[n++] = "State";
+                properties[n++] = "StateReason";
+        }
+        if (changes & DEVICE_CHANGE_MODEL) {
+                properties[n++] = "Manufacturer";
+                properties[n++] = "Model";
+                properties[n++] = "Revision";
+        }
+        if (changes & DEVICE_CHANGE_SERVICES) {
+                bus_device_publish_services(d);
+                properties[n++] = "Services";
+        }
+        properties[n] = NULL;
+        r = sd_bus_emit_properties_changed_strv(b->bus, d->path, QMID_BUS_NAME ".Device",
+                                                (char **) (uintptr_t) properties);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot announce a change", device_get_name(device));
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <stdio.h>
+
+#include "bus/internal.h"
+#include "bus/value.h"
+
+/* The longest time limit that a caller may ask for, in seconds. */
+#define TIMEOUT_MAX_SEC 3600.0
+
+static Device *device_of(void *userdata) {
+        return ((BusObject *) userdata)->device->device;
+}
+
+/* ---- properties ---- */
+
+static int get_state(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Mux *m = device_get_mux(device_of(userdata));
+
+        return sd_bus_message_append(reply, "s", mux_state_to_string(mux_get_state(m)));
+}
+
+static int get_state_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", mux_get_state_reason(device_get_mux(device_of(userdata))));
+}
+
+static int get_port(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s",
+                                     port_get_uri(mux_get_port(device_get_mux(device_of(userdata)))));
+}
+
+static int get_transport(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s",
+                                     port_get_transport(mux_get_port(device_get_mux(device_of(userdata)))));
+}
+
+static int get_manufacturer(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", device_get_manufacturer(device_of(userdata)));
+}
+
+static int get_model(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", device_get_model(device_of(userdata)));
+}
+
+static int get_revision(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", device_get_revision(device_of(userdata)));
+}
+
+static int get_services(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Device *d = device_of(userdata);
+        const MuxService *services;
+        size_t n;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{s(qq)}");
+        if (r < 0)
+                return r;
+        n = device_get_services(d, &services);
+        for (size_t i = 0; i < n; i++) {
+                const SchemaService *s =
+                        schema_service_by_id(services[i].id, mux_get_vendor(device_get_mux(d)));
+                char number[16];
+
+                snprintf(number, sizeof(number), "0x%02x", services[i].id);
+                r = sd_bus_message_append(reply, "{s(qq)}", s ? schema_string(s->name) : number,
+                                          services[i].major, services[i].minor);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+/* A port given by hand has no place on a bus and no network interface: what follows is empty. */
+static int get_no_strings(sd_bus *bus, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "as", 0);
+}
+
+static int get_no_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", "");
+}
+
+static int get_no_usb_id(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "(qq)", 0, 0);
+}
+
+static int get_primary(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "b", true);
+}
+
+static int get_no_link_layer(sd_bus *bus, const char *path, const char *interface, const char *property,
+                             sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "a{sv}", 0);
+}
+
+/* ---- methods ---- */
+
+/* A service by name ("nas", "Nas") or number ("0xe1"). `ret_schema` is NULL for one that only has a number.
+ */
+static int find_service(BusDevice *d, const char *name, const SchemaService **ret_schema, uint16_t *ret,
+                        sd_bus_error *error) {
+        const SchemaService *s = schema_service_by_name(name);
+        unsigned long id;
+        char *end;
+
+        if (s)
+                id = s->id;
+        else {
+                id = strncmp(name, "0x", 2) == 0 ? strtoul(name, &end, 16) : 0;
+                if (strncmp(name, "0x", 2) != 0 || !name[2] || *end || id > UINT16_MAX)
+                        return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_SERVICE,
+                                                 "service: '%s' is not known", name);
+                s = schema_service_by_id((uint16_t) id, mux_get_vendor(device_get_mux(d->device)));
+        }
+        if (id == QMI_SERVICE_CTL)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "service: ctl is qmid's own");
+        if (mux_get_state(device_get_mux(d->device)) != MUX_READY)
+                return bus_error_set_not_ready(error, device_get_mux(d->device));
+        if (!device_has_service(d->device, (uint16_t) id))
+                return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_SERVICE, "service: this modem has no %s",
+                                         name);
+        *ret_schema = s;
+        *ret = (uint16_t) id;
+        return 0;
+}
+
+static int find_message(BusDevice *d, const char *service, const char *message, const SchemaMessage **ret,
+                        sd_bus_error *error) {
+        const SchemaService *s;
+        uint16_t id;
+        int r;
+
+        r = find_service(d, service, &s, &id, error);
+        if (r < 0)
+                return r;
+        *ret = s ? schema_message_by_name(s, message) : NULL;
+        if (!*ret)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "message: %s has no '%s'",
+                                         service, message);
+        return 0;
+}
+
+/* Option "timeout", in seconds. */
+static int read_timeout(const Value *options, uint64_t *ret, sd_bus_error *error) {
+        const Value *v = value_dict_get(options, "timeout");
+        double seconds;
+        int64_t i;
+
+        if (!v) {
+                *ret = 0;
+                return 0;
+        }
+        if (v->type == VALUE_DOUBLE)
+                seconds = v->number;
+        else if (value_get_i64(v, &i) >= 0)
+                seconds = (double) i;
+        else
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                         "timeout: not a number of seconds");
+        if (!(seconds >= 0.001 && seconds <= TIMEOUT_MAX_SEC))
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                         "timeout: must be between 0.001 and %g seconds", TIMEOUT_MAX_SEC);
+        *ret = (uint64_t) llround(seconds * (double) USEC_PER_SEC);
+        return 0;
+}
+
+static int request(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_bus_error *error) {
+        const char *service, *message;
+        CallSpec spec = { .style = CALL_REQUEST, .device = d, .tlvs = w };
+        Value dict, options;
+        int r;
+
+        r = sd_bus_message_read(m, "ss", &service, &message);
+        if (r < 0)
+                return r;
+        r = bus_read_dict(m, a, &dict, error);
+        if (r < 0)
+                return r;
+        r = bus_read_options(m, (const char *const[]){ "timeout", NULL }, a, &options, error);
+        if (r < 0)
+                return r;
+        r = read_timeout(&options, &spec.timeout_usec, error);
+        if (r < 0)
+                return r;
+        r = find_message(d, service, message, &spec.schema, error);
+        if (r < 0)
+                return r;
+        spec.service = schema_services[spec.schema->service].id;
+        spec.message = spec.schema->id;
+        r = service_encode(spec.schema, d, &dict, w, error);
+        if (r < 0)
+                return r;
+        return bus_call_start(m, &spec, error);
+}
+
+static int method_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        TlvWriter w = {};
+        Arena arena;
+        int r;
+
+        arena_init(&arena);
+        r = request(m, ((BusObject *) userdata)->device, &arena, &w, error);
+        arena_erase(&arena);
+        tlv_writer_erase(&w);
+        return r;
+}
+
+static int call(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_bus_error *error) {
+        CallSpec spec = { .style = CALL_RAW, .device = d, .tlvs = w };
+        const SchemaService *s;
+        Value tlvs, options;
+        const char *service;
+        int r;
+
+        r = sd_bus_message_read(m, "sq", &service, &spec.message);
+        if (r < 0)
+                return r;
+        r = bus_read_tlvs(m, a, &tlvs);
+        if (r < 0)
+                return r;
+        r = bus_read_options(m, (const char *const[]){ "timeout", NULL }, a, &options, error);
+        if (r < 0)
+                return r;
+        r = read_timeout(&options, &spec.timeout_usec, error);
+        if (r < 0)
+                return r;
+        r = find_service(d, service, &s, &spec.service, error);
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; i < tlvs.n; i++) {
+                r = tlv_put(w, tlvs.tlvs[i].id, tlvs.tlvs[i].bytes, tlvs.tlvs[i].n_bytes);
+                if (r == -EMSGSIZE)
+                        return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                                 "tlvs: they do not fit into a QMI message");
+                if (r < 0)
+                        return r;
+        }
+        return bus_call_start(m, &spec, error);
+}
+
+static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        TlvWriter w = {};
+        Arena arena;
+        int r;
+
+        arena_init(&arena);
+        r = call(m, ((BusObject *) userdata)->device, &arena, &w, error);
+        arena_erase(&arena);
+        tlv_writer_erase(&w);
+        return r == -EMSGSIZE ? sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                                  "tlvs: a TLV has at most 65535 bytes")
+                              : r;
+}
+
+static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusDevice *d = ((BusObject *) userdata)->device;
+        _cleanup_(arena_done) Arena arena;
+        const char *service, *message;
+        const SchemaMessage *schema;
+        Value options;
+        int r;
+
+        arena_init(&arena);
+        r = sd_bus_message_read(m, "ss", &service, &message);
+        if (r < 0)
+                return r;
+        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        if (r < 0)
+                return r;
+        r = find_message(d, service, message, &schema, error);
+        if (r < 0)
+                return r;
+        if (!bus_calls_cancel(d, sd_bus_message_get_sender(m), schema))
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                         "message: you have no %s under way", message);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusDevice *d = ((BusObject *) userdata)->device;
+        _cleanup_(arena_done) Arena arena;
+        const SchemaService *s;
+        const char *service;
+        Value options;
+        uint16_t id;
+        int r;
+
+        arena_init(&arena);
+        r = sd_bus_message_read(m, "s", &service);
+        if (r < 0)
+                return r;
+        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        if (r < 0)
+                return r;
+        r = find_service(d, service, &s, &id, error);
+        if (r < 0)
+                return r;
+        r = bus_client_open(d, m, id);
+        if (r < 0)
+                return bus_error_set_mux(error, device_get_mux(d->device), service, r);
+        return 1;
+}
+
+static int method_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(arena_done) Arena arena;
+        Value options;
+        int r;
+
+        arena_init(&arena);
+        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = bus_append_clients(((BusObject *) userdata)->device, reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+const sd_bus_vtable device_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("StateReason", "s", get_state_reason, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Port", "s", get_port, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Transport", "s", get_transport, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Interfaces", "as", get_no_strings, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Driver", "s", get_no_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("UsbId", "(qq)", get_no_usb_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("IdPath", "s", get_no_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("PhysicalDevice", "s", get_no_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Primary", "b", get_primary, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Manufacturer", "s", get_manufacturer, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Model", "s", get_model, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Revision", "s", get_revision, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Services", "a{s(qq)}", get_services, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LinkLayer", "a{sv}", get_no_link_layer, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD_WITH_ARGS("Request",
+                                SD_BUS_ARGS("s", service, "s", message, "a{sv}", request, "a{sv}", options),
+                                SD_BUS_RESULT("s", result, "a{sv}", response), method_request,
+                                SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("Call",
+                                SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs, "a{sv}", options),
+                                SD_BUS_RESULT("a(yay)", response), method_call,
+                                SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("s", service, "s", message, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenClient", SD_BUS_ARGS("s", service, "a{sv}", options),
+                                SD_BUS_RESULT("o", client), method_open_client, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListClients", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", clients), method_list_clients,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("RawIndication", SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs), 0),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "bus/internal.h"
+#include "bus/value.h"
+#include "util/log.h"
+
+const char *service_message_title(const SchemaMessage *schema, uint16_t service, uint16_t message,
+                                  char *buffer, size_t size) {
+        if (schema)
+                snprintf(buffer, size, "%s %s", schema_string(schema_services[schema->service].name),
+                         schema_string(schema->name));
+        else
+                snprintf(buffer, size, "service 0x%02x message 0x%04x", service, message);
+        return buffer;
+}
+
+int service_encode(const SchemaMessage *schema, BusDevice *d, const Value *dict, TlvWriter *w,
+                   sd_bus_error *error) {
+        uint16_t vendor = mux_get_vendor(device_get_mux(d->device));
+        CodecError e = {};
+        int r;
+
+        r = message_encode(schema, QMI_REQUEST, vendor, dict, w, &e);
+        if (r == -EINVAL || r == -EMSGSIZE)
+                return sd_bus_error_set(error, QMID_ERROR_INVALID_ARGUMENT, e.text);
+        return r;
+}
+
+int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error) {
+        Mux *m = device_get_mux(d->device);
+
+        if (mux_get_state(m) != MUX_READY)
+                return bus_error_set_not_ready(error, m);
+        return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_SERVICE, "%s: this modem has no such service",
+                                 schema_string(s->name));
+}
+
+/* Serves every request of every service. */
+static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const BusObject *o = userdata;
+        const ServiceFace *face;
+        const SchemaMessage *schema;
+        TlvWriter w = {};
+        bool secret;
+        Arena arena;
+        Value dict;
+        int r;
+
+        face = sd_bus_slot_get_userdata(sd_bus_get_current_slot(sd_bus_message_get_bus(m)));
+        schema = schema_message_by_name(face->service, sd_bus_message_get_member(m));
+        if (!schema)
+                return 0;
+        secret = schema->flags & SCHEMA_HAS_SECRET;
+
+        arena_init(&arena);
+        r = bus_read_dict(m, &arena, &dict, error);
+        if (r >= 0)
+                r = service_encode(schema, o->device, &dict, &w, error);
+        if (r >= 0)
+                r = bus_call_start(m,
+                                   &(CallSpec){
+                                           .style = CALL_METHOD,
+                                           .device = o->device,
+                                           .client = o->client,
+                                           .service = face->service->id,
+                                           .message = schema->id,
+                                           .schema = schema,
+                                           .tlvs = &w,
+                                   },
+                                   error);
+        if (secret) {
+                arena_erase(&arena);
+                tlv_writer_erase(&w);
+        } else {
+                arena_done(&arena);
+                tlv_writer_done(&w);
+        }
+        return r;
+}
+
+static int find_service(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                        sd_bus_error *error) {
+        const ServiceFace *face = userdata;
+        BusObject *o;
+
+        if (!bus_find_object(face->bus, path, &o))
+                return 0;
+        if (o->client ? o->client->service != face->service
+                      : !device_has_service(o->device->device, face->service->id))
+                return 0;
+        *ret = o;
+        return 1;
+}
+
+static int face_add(Bus *b, ServiceFace *face) {
+        const SchemaService *s = face->service;
+        sd_bus_vtable *v;
+
+        v = face->vtable = calloc((size_t) s->n_messages + s->n_indications + 2, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+
+        *v++ = (sd_bus_vtable) SD_BUS_VTABLE_START(0);
+        for (uint16_t i = 0; i < s->n_messages; i++) {
+                const SchemaMessage *m = &schema_messages[s->first_message + i];
+                uint64_t flags = SD_BUS_VTABLE_UNPRIVILEGED;
+
+                if (m->flags & SCHEMA_HAS_SECRET)
+                        flags |= SD_BUS_VTABLE_SENSITIVE;
+                *v++ = (sd_bus_vtable) SD_BUS_METHOD_WITH_NAMES(schema_string(m->member), "a{sv}",
+                                                                SD_BUS_PARAM(request), "a{sv}",
+                                                                SD_BUS_PARAM(response), on_method, flags);
+        }
+        for (uint16_t i = 0; i < s->n_indications; i++) {
+                const SchemaMessage *m = &schema_messages[s->first_indication + i];
+
+                *v++ = (sd_bus_vtable) SD_BUS_SIGNAL_WITH_NAMES(schema_string(m->member), "a{sv}",
+                                                                SD_BUS_PARAM(indication), 0);
+        }
+        *v = (sd_bus_vtable) SD_BUS_VTABLE_END;
+
+        return sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, schema_string(s->interface),
+                                          face->vtable, find_service, face);
+}
+
+int service_faces_add(Bus *b) {
+        int r;
+
+        b->faces = calloc(schema_n_services, sizeof(*b->faces));
+        if (!b->faces)
+                return -ENOMEM;
+        for (uint16_t i = 0; i < schema_n_services; i++) {
+                b->faces[i] = (ServiceFace){ .bus = b, .service = &schema_services[i] };
+                if (schema_services[i].id == QMI_SERVICE_CTL)
+                        continue;
+                r = face_add(b, &b->faces[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+ServiceFace *service_faces_free(ServiceFace *faces) {
+        for (uint16_t i = 0; faces && i < schema_n_services; i++)
+                free(faces[i].vtable);
+        free(faces);
+        return NULL;
+}
+
+/* ---- indications ---- */
+
+static int emit(BusClient *c, const QmiMessage *m) {
+        uint16_t vendor = mux_get_vendor(device_get_mux(c->device->device));
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
+        const char *path = bus_client_signal_path(c);
+        sd_bus *bus = c->device->bus->bus;
+        const SchemaMessage *schema = NULL;
+        _cleanup_(arena_done) Arena arena;
+        char number[16];
+        Value dict;
+        int r;
+
+        arena_init(&arena);
+        if (c->service)
+                schema = schema_message_by_id(c->service, true, m->id, vendor);
+        r = message_decode(schema, QMI_INDICATION, vendor, m->tlvs, m->n_tlvs, &arena, &dict);
+        if (r < 0)
+                return r;
+
+        if (schema) {
+                r = sd_bus_message_new_signal(bus, &signal, path, schema_string(c->service->interface),
+                                              schema_string(schema->member));
+                if (r >= 0)
+                        r = bus_append_dict(signal, &dict);
+        } else {
+                const Value *tlvs = value_dict_get(&dict, "unknown_tlvs");
+
+                snprintf(number, sizeof(number), "0x%02x", m->service);
+                r = sd_bus_message_new_signal(
+                        bus, &signal, path, c->implicit ? QMID_BUS_NAME ".Device" : QMID_BUS_NAME ".Client",
+                        "RawIndication");
+                if (r >= 0)
+                        r = sd_bus_message_append(
+                                signal, "sq", c->service ? schema_string(c->service->name) : number, m->id);
+                if (r >= 0)
+                        r = bus_append_tlvs(signal, tlvs ? tlvs->tlvs : NULL, tlvs ? tlvs->n : 0);
+        }
+        if (r >= 0)
+                r = sd_bus_message_set_destination(signal, c->caller->name);
+        if (r >= 0)
+                r = sd_bus_send(bus, signal, NULL);
+        return r;
+}
+
+void service_emit_indication(BusClient *c, const QmiMessage *m) {
+        int r;
+
+        r = emit(c, m);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot pass an indication on to %s", c->path, c->caller->name);
+}

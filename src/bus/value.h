@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "qmi/value.h"
+
+/* Values to D-Bus and back. */
+
+/* Entries that a dictionary from the bus may have; more are refused before they are compared with each
+ * other. */
+#define BUS_DICT_MAX 256U
+
+/* Appends a{sv}. */
+int bus_append_dict(sd_bus_message *m, const Value *dict);
+/* Appends a(yay). */
+int bus_append_tlvs(sd_bus_message *m, const Tlv *tlvs, size_t n_tlvs);
+
+/* Reads a{sv}; strings and bytes point into the message. 0; -EINVAL and `error` filled in: too deep, too
+ * many entries, a key that comes twice, a type that QMI has no use for; -ENOMEM. */
+int bus_read_dict(sd_bus_message *m, Arena *a, Value *ret, sd_bus_error *error);
+/* Reads a(yay); the bytes point into the message. */
+int bus_read_tlvs(sd_bus_message *m, Arena *a, Value *ret);

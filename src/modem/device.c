@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "modem/device.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "qmi/codec.h"
+#include "util/log.h"
+
+#define QMI_SERVICE_DMS 0x02
+
+/* What a modem says of itself: message and field of DMS, and where it goes. */
+typedef enum ModelFact {
+        FACT_MANUFACTURER,
+        FACT_MODEL,
+        FACT_REVISION,
+        FACT_IMEI, /* only for device_has_name(); no property shows it */
+        _MODEL_FACT_MAX,
+} ModelFact;
+
+static const struct {
+        const char *message, *field;
+} model_facts[] = {
+        [FACT_MANUFACTURER] = { "get-manufacturer", "manufacturer" },
+        [FACT_MODEL] = { "get-model", "model" },
+        [FACT_REVISION] = { "get-revision", "revision" },
+        [FACT_IMEI] = { "get-ids", "imei" },
+};
+
+typedef struct Question {
+        Device *device;
+        const SchemaMessage *message;
+        Request *request;
+} Question;
+
+struct Device {
+        Mux *mux;
+        char *name;
+        const DeviceOps *ops;
+        void *userdata;
+        MuxService *services;
+        size_t n_services;
+        char *facts[_MODEL_FACT_MAX];
+        Question questions[_MODEL_FACT_MAX];
+};
+
+static void device_tell(Device *d, unsigned changes) {
+        d->ops->on_changed(d, changes, d->userdata);
+}
+
+static void question_on_done(const RequestOutcome *outcome, void *userdata) {
+        Question *q = userdata;
+        Device *d = q->device;
+        ModelFact fact = (ModelFact) (q - d->questions);
+        _cleanup_(arena_done) Arena arena;
+        const Value *v;
+        Value dict;
+        char *s;
+
+        arena_init(&arena);
+        q->request = NULL;
+        if (outcome->state != REQUEST_ANSWERED) {
+                log_debug("%s: %s was not answered", d->name, model_facts[fact].message);
+                return;
+        }
+        if (message_decode(q->message, QMI_RESPONSE, mux_get_vendor(d->mux), outcome->response->tlvs,
+                           outcome->response->n_tlvs, &arena, &dict) < 0)
+                return;
+        v = value_dict_get(&dict, model_facts[fact].field);
+        if (!v || v->type != VALUE_STRING || (d->facts[fact] && streq(d->facts[fact], v->string)))
+                return;
+
+        s = strdup(v->string);
+        if (!s) {
+                log_oom();
+                return;
+        }
+        free(d->facts[fact]);
+        d->facts[fact] = s;
+        if (fact != FACT_IMEI)
+                device_tell(d, DEVICE_CHANGE_MODEL);
+}
+
+static void device_ask_model(Device *d) {
+        const SchemaService *dms = schema_service_by_id(QMI_SERVICE_DMS, mux_get_vendor(d->mux));
+        Client *c;
+        int r;
+
+        if (!dms || !mux_has_service(d->mux, QMI_SERVICE_DMS))
+                return;
+        r = mux_get_shared_client(d->mux, QMI_SERVICE_DMS, &c);
+        if (r < 0) {
+                log_warning_errno(r, "%s: cannot ask for the model", d->name);
+                return;
+        }
+
+        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++) {
+                Question *q = &d->questions[i];
+                RequestSpec spec;
+
+                q->device = d;
+                q->message = schema_message_by_name(dms, model_facts[i].message);
+                if (!q->message || q->request)
+                        continue;
+                spec = (RequestSpec){
+                        .message = q->message->id,
+                        .schema = q->message,
+                        .done = question_on_done,
+                        .userdata = q,
+                };
+                r = request_new(&q->request, c, mux_get_owner(d->mux), &spec);
+                if (r < 0)
+                        log_warning_errno(r, "%s: cannot send %s", d->name, model_facts[i].message);
+        }
+}
+
+/* Takes over what the modem has now; says whether that is another set than before. */
+static int device_keep_services(Device *d) {
+        const MuxService *services;
+        MuxService *copy;
+        size_t n;
+
+        n = mux_get_services(d->mux, &services);
+        if (n == d->n_services && (n == 0 || memcmp(services, d->services, n * sizeof(*services)) == 0))
+                return 0;
+
+        copy = calloc(MAX(n, (size_t) 1), sizeof(*copy));
+        if (!copy)
+                return -ENOMEM;
+        if (n > 0)
+                memcpy(copy, services, n * sizeof(*copy));
+        free(d->services);
+        d->services = copy;
+        d->n_services = n;
+        return 1;
+}
+
+static void device_on_mux_state(Mux *m, MuxState state, const char *reason, void *userdata) {
+        Device *d = userdata;
+        unsigned changes = DEVICE_CHANGE_STATE;
+
+        log_info("%s: %s%s%s", d->name, mux_state_to_string(state), reason ? ": " : "",
+                 reason ? reason : "");
+        if (state == MUX_READY) {
+                int r = device_keep_services(d);
+
+                if (r < 0)
+                        log_oom();
+                if (r > 0)
+                        changes |= DEVICE_CHANGE_SERVICES;
+                device_ask_model(d);
+        }
+        device_tell(d, changes);
+}
+
+int device_new(Device **ret, sd_event *event, const DevicePlace *place, const DeviceOps *ops,
+               void *userdata) {
+        static const MuxOps mux_ops = { .on_state = device_on_mux_state };
+        _cleanup_(device_freep) Device *d = NULL;
+        int r;
+
+        d = calloc(1, sizeof(*d));
+        if (!d)
+                return -ENOMEM;
+        d->ops = ops;
+        d->userdata = userdata;
+        d->name = strdup(place->name);
+        if (!d->name)
+                return -ENOMEM;
+        r = mux_new(&d->mux, event, place->uri, &mux_ops, d);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+Device *device_free(Device *d) {
+        if (!d)
+                return NULL;
+        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++) {
+                request_cancel(d->questions[i].request);
+                free(d->facts[i]);
+        }
+        mux_free(d->mux);
+        free(d->services);
+        free(d->name);
+        free(d);
+        return NULL;
+}
+
+const char *device_get_name(Device *d) {
+        return d->name;
+}
+
+Mux *device_get_mux(Device *d) {
+        return d->mux;
+}
+
+static const char *device_get_fact(Device *d, ModelFact fact) {
+        return d->facts[fact] ? d->facts[fact] : "";
+}
+
+const char *device_get_manufacturer(Device *d) {
+        return device_get_fact(d, FACT_MANUFACTURER);
+}
+
+const char *device_get_model(Device *d) {
+        return device_get_fact(d, FACT_MODEL);
+}
+
+const char *device_get_revision(Device *d) {
+        return device_get_fact(d, FACT_REVISION);
+}
+
+size_t device_get_services(Device *d, const MuxService **ret) {
+        *ret = d->services;
+        return d->n_services;
+}
+
+bool device_has_service(Device *d, uint16_t service) {
+        for (size_t i = 0; i < d->n_services; i++)
+                if (d->services[i].id == service)
+                        return true;
+        return false;
+}
+
+bool device_has_name(Device *d, const char *name) {
+        const char *uri = port_get_uri(mux_get_port(d->mux));
+        const char *path = strchr(uri, ':') + 1;
+        const char *base = strrchr(path, '/');
+
+        return streq(name, d->name) || streq(name, uri) || streq(name, path) ||
+               (base && streq(name, base + 1)) ||
+               (d->facts[FACT_IMEI] && d->facts[FACT_IMEI][0] && streq(name, d->facts[FACT_IMEI]));
+}
+
+int device_name_from_uri(const char *uri, char **ret) {
+        const char *colon = strchr(uri, ':');
+        const char *base;
+        char *name;
+
+        if (!colon)
+                return -EINVAL;
+        base = strrchr(colon, '/');
+        base = base ? base + 1 : colon + 1;
+        if (!*base)
+                return -EINVAL;
+        if (asprintf(&name, "%.*s_%s", (int) (colon - uri), uri, base) < 0)
+                return -ENOMEM;
+        for (char *p = name; *p; p++)
+                if (!isascii(*p) || !isalnum((unsigned char) *p))
+                        *p = '_';
+        *ret = name;
+        return 0;
+}

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs the stages of the tests and counts what passed; called by ./test, which installs what they need."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build-test"          # gcc, with sanitizers: what nearly everything runs on
+BUILD_CLANG = ROOT / "build-clang"   # clang, with the fuzzers
+BUILD_PLAIN = ROOT / "build-plain"   # as shipped: valgrind and the benchmarks
+CORES = str(os.cpu_count() or 1)
+
+
+class Counts:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed=0, failed=0, skipped=0):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(*command, **options):
+    return subprocess.run([str(c) for c in command], cwd=ROOT, check=False, **options).returncode
+
+
+def build(folder, *arguments, cc="gcc"):
+    """Configures and builds once; a stage that needs it again finds it up to date."""
+    if not (folder / "build.ninja").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        command = ["meson", "setup", str(folder), str(ROOT), "-Dwerror=true", *arguments]
+        if subprocess.run(command, env={**os.environ, "CC": cc}, stdout=subprocess.DEVNULL).returncode:
+            raise SystemExit(f"cannot configure {folder.name}")
+    result = subprocess.run(["ninja", "-C", str(folder)], capture_output=True, text=True)
+    if result.returncode:
+        say(result.stdout[-8000:])
+        raise SystemExit(f"cannot build {folder.name}")
+
+
+def build_test():
+    build(BUILD, "-Db_sanitize=address,undefined")
+
+
+def build_clang():
+    build(BUILD_CLANG, "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false", cc="clang")
+
+
+def build_plain():
+    build(BUILD_PLAIN)
+
+
+def environment(folder):
+    # Leaks are found at exit; a report goes to standard error and the exit status.
+    return {**os.environ, "QMID_BUILD": str(folder), "PYTHONDONTWRITEBYTECODE": "1",
+            "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1", "ASAN_OPTIONS": "detect_leaks=1"}
+
+
+def pytest(counts, folder, *paths, **variables):
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *paths]
+    process = subprocess.run(command, cwd=ROOT, env={**environment(folder), **variables}, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    say(process.stdout.rstrip())
+    tail = process.stdout.splitlines()[-1] if process.stdout else ""
+    found = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", tail)}
+    failed = found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
+    if process.returncode and not failed:
+        failed = 1
+    counts.add(found.get("passed", 0), failed, found.get("skipped", 0))
+
+
+def meson_test(counts, folder, suite):
+    status = run("meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs", "--suite", suite,
+                 env=environment(folder))
+    log = folder / "meson-logs" / "testlog.json"
+    results = [json.loads(line)["result"] for line in log.read_text().splitlines()]
+    passed, skipped = results.count("OK"), results.count("SKIP")
+    failed = len(results) - passed - skipped
+    counts.add(passed, failed or (1 if status else 0), skipped)
+
+
+# ---- the stages ----
+
+def stage_style(counts, options):
+    """formatting, layers, the schema's lint, man pages, no word that does not belong"""
+    pytest(counts, BUILD, "tests/style")
+
+
+def stage_unit(counts, options):
+    """pure code: C unit tests, the schema compiler, the corpora of the fuzzers"""
+    build_test()
+    meson_test(counts, BUILD, "unit")
+    pytest(counts, BUILD, "tests/unit")
+
+
+def stage_integration(counts, options):
+    """the real binaries on a private bus, with a simulated modem"""
+    build_test()
+    pytest(counts, BUILD, "tests/integration")
+
+
+def stage_clang(counts, options):
+    """the unit tests as clang builds them"""
+    build_clang()
+    meson_test(counts, BUILD_CLANG, "unit")
+
+
+def stage_fuzz(counts, options):
+    """each fuzzer for 3 s (--long: 20 s), from its corpus"""
+    build_clang()
+    seconds = 20 if options.long else 3
+    fuzzers = sorted(p for p in (BUILD_CLANG / "tests/fuzz").glob("fuzz-*") if p.is_file())
+    if not fuzzers:
+        counts.add(failed=1)
+        say("no fuzzer was built")
+    for fuzzer in fuzzers:
+        found = BUILD_CLANG / "fuzz" / fuzzer.name
+        found.mkdir(parents=True, exist_ok=True)
+        seeds = [d for d in (ROOT / "tests/fuzz/corpus" / fuzzer.name, BUILD_CLANG / "tests/fuzz/corpus" / fuzzer.name)
+                 if d.is_dir()]
+        log = BUILD_CLANG / f"{fuzzer.name}.log"
+        with log.open("w") as out:
+            status = run(fuzzer, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024",
+                         f"-artifact_prefix={BUILD_CLANG}/", found, *seeds, stdout=out, stderr=subprocess.STDOUT)
+        counts.add(passed=not status, failed=bool(status))
+        runs = re.findall(r"Done (\d+) runs", log.read_text())
+        say(f"{fuzzer.name}: {'ok' if not status else 'FAILED'}, {runs[-1] if runs else '?'} runs in {seconds} s")
+        if status:
+            say(log.read_text()[-4000:])
+
+
+def stage_valgrind(counts, options):
+    """a full life of the daemon under valgrind"""
+    build_plain()
+    if not shutil.which("valgrind"):
+        counts.add(skipped=1)
+        say("skipped: there is no valgrind")
+        return
+    pytest(counts, BUILD_PLAIN, "tests/integration/test_life.py",
+           QMID_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect")
+
+
+def stage_bench(counts, options):
+    """what calls, devices and rest cost: printed, not judged"""
+    build_plain()
+    status = run("/usr/bin/python3", "-B", "tests/bench/bench.py", *([] if options.long else ["--short"]),
+                 env=environment(BUILD_PLAIN))
+    counts.add(passed=not status, failed=bool(status))
+
+
+STAGES = {
+    "style": stage_style,
+    "unit": stage_unit,
+    "integration": stage_integration,
+    "clang": stage_clang,
+    "fuzz": stage_fuzz,
+    "valgrind": stage_valgrind,
+    "bench": stage_bench,
+}
+
+
+def main():
+    text = "\n".join(f"  {name:12} {stage.__doc__}" for name, stage in STAGES.items())
+    parser = argparse.ArgumentParser(prog="./test", description="Builds qmid and tests it.",
+                                     epilog=f"stages:\n{text}",
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true", help="the long form of everything")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="all of them, unless named")
+    options = parser.parse_args()
+    for name in options.stages:
+        if name not in STAGES:
+            parser.error(f"there is no stage '{name}'")
+
+    total, times = Counts(), []
+    for name in options.stages or STAGES:
+        say(f"==== {name}: {STAGES[name].__doc__}")
+        counts, begin = Counts(), time.monotonic()
+        try:
+            STAGES[name](counts, options)
+        except SystemExit as e:
+            say(str(e))
+            counts.add(failed=1)
+        times.append(f"{name:12} {time.monotonic() - begin:6.1f} s   {counts}")
+        total.add(counts.passed, counts.failed, counts.skipped)
+    say("====")
+    for line in times:
+        say(line)
+    say(str(total))
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
