@@ -8,21 +8,21 @@
 /* The multiplexer of one port: client ids, transactions, routing, CTL. Every front end speaks to the modem
  * through it and none has a back door: a Client belongs to one Owner, and only that owner may use it.
  *
- * No function here calls back before it has returned: completions, also of what failed at once, come from the
- * event loop. Callbacks may free whatever they like, the Mux excepted. */
+ * No function here calls back before it has returned: completions, also of what failed at once, come from
+ * the event loop. Callbacks may free whatever they like, the Mux excepted. */
 
 typedef struct Mux Mux;
 typedef struct Client Client;
 typedef struct Request Request;
 
-/* Somebody who can hold clients: a bus connection, the daemon itself. Embedded in what it stands for. The mux
- * compares addresses and shows the fields, no more. */
+/* Somebody who can hold clients: a bus connection, the daemon itself. Embedded in what it stands for. The
+ * mux compares addresses and shows the fields, no more. */
 typedef struct Owner {
         const char *name; /* ":1.42", "qmid" */
 } Owner;
 
 typedef enum MuxState {
-        MUX_STARTING,  /* the port is not open yet, or the modem has not said its services yet */
+        MUX_STARTING, /* the port is not open yet, or the modem has not said its services yet */
         MUX_READY,
         MUX_RESETTING, /* was ready; the port closed or the modem started anew */
         MUX_SILENT,    /* the port is open, the modem does not answer CTL; asked again from time to time */
@@ -31,7 +31,8 @@ typedef enum MuxState {
 } MuxState;
 
 typedef struct MuxOps {
-        /* The one place where a change of state is told, after it is made. `reason`: a sentence, or NULL.
+        /* The one place where a change of state, or of its reason, is told, after it is made. `reason`: a
+         * sentence, or NULL.
          * Whatever state it leaves, on leaving MUX_READY every client has ended and every request failed. */
         void (*on_state)(Mux *m, MuxState state, const char *reason, void *userdata);
 } MuxOps;
@@ -48,13 +49,15 @@ typedef struct MuxStatistics {
         uint64_t n_unrouted;    /* indications for no client of ours */
 } MuxStatistics;
 
-#define MUX_WINDOW_DEFAULT        8U  /* requests in flight per device; CTL has a window of its own */
-#define CLIENT_WINDOW             1U  /* per client; the shared clients of the daemon: MUX_WINDOW_DEFAULT */
+#define MUX_WINDOW_DEFAULT        8U /* requests in flight per device; CTL has a window of its own */
+#define CLIENT_WINDOW             1U /* per client; the shared clients of the daemon: MUX_WINDOW_DEFAULT */
 #define CLIENT_QUEUE_MAX          1024U /* requests that one client may have waiting; more: -ENOBUFS */
 #define REQUEST_TIMEOUT_DEFAULT_S 10U
 
 /* Makes the port from its address and speaks on it as soon as it opens. Errors as port_new_from_uri(). */
 int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops, void *userdata);
+/* Whatever clients and requests are left go with it, without their callbacks; ids are given back as far as
+ * the port takes that at once. */
 Mux *mux_free(Mux *m);
 DEFINE_CLEANUP(Mux *, mux_free)
 
@@ -89,44 +92,48 @@ typedef struct ClientOps {
         void (*on_ended)(Client *c, const char *reason, void *userdata);
 } ClientOps;
 
-/* Allocates a client id. 0, -ENODEV (not ready), -EOPNOTSUPP (no such service on this modem). */
-int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops, void *userdata);
-/* Gives the id back to the modem, after what is under way has been answered or has timed out, and forgets the
- * callbacks at once. Its requests end without their callbacks being called. Takes NULL, returns NULL. */
+/* Allocates a client id. 0, -ENODEV (not ready), -EOPNOTSUPP (no such service on this modem; CTL, which is
+ * the mux's own), -ENOBUFS (too many allocations under way), -ENOMEM. */
+int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops,
+               void *userdata);
+/* Gives the id back to the modem, after what is under way has been answered or has timed out, and forgets
+ * the callbacks at once. Its requests end without their callbacks being called. Takes NULL, returns NULL. */
 Client *client_release(Client *c);
 DEFINE_CLEANUP(Client *, client_release)
 
 ClientState client_get_state(Client *c);
 Mux *client_get_mux(Client *c);
 uint16_t client_get_service(Client *c);
-uint8_t client_get_id(Client *c); /* 0 while allocating */
-const Owner *client_get_owner(Client *c);
+uint8_t client_get_id(Client *c);         /* 0 while allocating */
+const Owner *client_get_owner(Client *c); /* of a lingering one: mux_get_owner() */
+bool client_is_lingering(Client *c);      /* released by its owner, not yet at the modem */
 uint64_t client_get_n_requests(Client *c);
 uint64_t client_get_since_usec(Client *c); /* CLOCK_REALTIME */
 
-/* Every client of the mux that is not ended, for listing; returns false to stop. The daemon's own are among
- * them (mux_get_owner()), ids that still wait for their release too. */
+/* Every client of the mux that is not ended, for listing; `f` returns false to stop, and releases none. The
+ * daemon's own are among them (mux_get_owner()), ids that still wait for their release too. */
 void mux_foreach_client(Mux *m, bool (*f)(Client *c, void *userdata), void *userdata);
 const Owner *mux_get_owner(Mux *m);
 
 /* The daemon's own client of a service, allocated at first use and kept: what queries and commands of all
- * callers run on. Valid until the mux leaves MUX_READY. 0, -ENODEV, -EOPNOTSUPP. */
+ * callers run on. Valid until the mux leaves MUX_READY; one that ended meanwhile (the modem took its id
+ * back, or had none left) is allocated anew by asking for it again. Errors as client_new(). */
 int mux_get_shared_client(Mux *m, uint16_t service, Client **ret);
 
 /* ---- requests ---- */
 
 typedef enum RequestState {
-        REQUEST_ANSWERED,   /* `response` is there; its result TLV may say failure */
+        REQUEST_ANSWERED, /* `response` is there; its result TLV may say failure */
         REQUEST_TIMEOUT,
-        REQUEST_GONE,       /* the port closed, the modem started anew, the client id was taken back */
-        REQUEST_NO_CLIENT,  /* no client id could be had; `error` is the QMI protocol error of CTL, or 0 */
+        REQUEST_GONE,      /* the port closed, the modem started anew, the client id was taken back */
+        REQUEST_NO_CLIENT, /* no client id could be had; `error` is the QMI protocol error of CTL, or 0 */
         _REQUEST_STATE_MAX,
         _REQUEST_STATE_INVALID = -EINVAL,
 } RequestState;
 
 typedef struct RequestOutcome {
         RequestState state;
-        uint16_t error;              /* REQUEST_NO_CLIENT only */
+        uint16_t error;               /* REQUEST_NO_CLIENT only */
         const QmiMessage *response;   /* REQUEST_ANSWERED: the response, */
         const QmiMessage *indication; /* and the indication that carried the result, where there is one */
 } RequestOutcome;
@@ -140,7 +147,8 @@ typedef struct RequestSpec {
         const SchemaMessage *schema; /* abort, undo, result, timeout; NULL for a raw request */
         const uint8_t *tlvs;         /* copied, and erased after use */
         size_t n_tlvs;
-        uint64_t timeout_usec; /* 0: the schema's, or REQUEST_TIMEOUT_DEFAULT_S; counted from when it is sent */
+        uint64_t timeout_usec; /* 0: the schema's, or REQUEST_TIMEOUT_DEFAULT_S; counted from when it is sent
+                                */
         RequestDone done;
         void *userdata;
 } RequestSpec;

@@ -22,8 +22,9 @@ typedef enum PortState {
 #define PORT_QUEUE_MAX (256U * 1024)
 
 typedef struct PortOps {
-        /* `reason` is a sentence for people ("connection refused"), NULL when it opened. Not called from
-         * within port_new() or port_send(). */
+        /* The state changed, or why it is PORT_CLOSED. `reason` is a sentence for people ("cannot connect to
+         * …: Connection refused"), NULL when it opened. Not called from within port_new_from_uri() or
+         * port_send(). The port may be freed in it. */
         void (*on_state)(Port *p, PortState state, const char *reason, void *userdata);
         /* One whole frame, valid during the call. The port may be freed in it. */
         void (*on_frame)(Port *p, const uint8_t *frame, size_t n_frame, void *userdata);
@@ -45,5 +46,5 @@ const char *port_get_uri(Port *p);       /* as it was given */
 const char *port_get_transport(Port *p); /* "unix" */
 void port_get_statistics(Port *p, PortStatistics *ret);
 
-/* Queues one frame. 0, -ENOTCONN, -ENOBUFS. */
+/* Sends one frame, or queues what cannot be written at once. 0, -ENOTCONN, -ENOBUFS, -ENOMEM. */
 int port_send(Port *p, const uint8_t *frame, size_t n_frame);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+
+#include "mux/mux-internal.h"
+
+static uint64_t realtime_usec(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
+}
+
+bool client_can_send(Client *c) {
+        Request *r = TAILQ_FIRST(&c->requests);
+
+        return r && c->state == CLIENT_READY && c->n_in_flight < c->window &&
+               !transaction_stands_in_the_way(c, r);
+}
+
+static void client_set_runnable(Client *c, bool runnable) {
+        if (c->runnable == runnable)
+                return;
+        c->runnable = runnable;
+        if (runnable)
+                TAILQ_INSERT_TAIL(&c->mux->runnable, c, runnable_entry);
+        else
+                TAILQ_REMOVE(&c->mux->runnable, c, runnable_entry);
+}
+
+static void client_set_ending(Client *c, bool ending) {
+        if (c->ending == ending)
+                return;
+        c->ending = ending;
+        if (ending)
+                TAILQ_INSERT_TAIL(&c->mux->ending, c, ending_entry);
+        else
+                TAILQ_REMOVE(&c->mux->ending, c, ending_entry);
+}
+
+void client_update(Client *c) {
+        if (c != c->mux->ctl) /* which has no turn to wait for */
+                client_set_runnable(c, client_can_send(c));
+}
+
+void client_requeue(Client *c) {
+        client_set_runnable(c, false);
+        client_update(c);
+}
+
+/* The one writer of the state. */
+static void client_set_state(Client *c, ClientState state) {
+        c->state = state;
+        client_update(c);
+}
+
+int client_new_internal(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops,
+                        void *userdata) {
+        Client *c;
+
+        c = malloc(sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        *c = (Client){
+                .mux = m,
+                .service = service,
+                .state = CLIENT_ALLOCATING,
+                .owner = owner,
+                .ops = ops,
+                .userdata = userdata,
+                .window = CLIENT_WINDOW,
+                .since_usec = realtime_usec(),
+        };
+        TAILQ_INIT(&c->requests);
+        TAILQ_INIT(&c->transactions);
+        TAILQ_INSERT_TAIL(&m->clients, c, entry);
+        *ret = c;
+        return 0;
+}
+
+int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops,
+               void *userdata) {
+        _cleanup_(client_freep) Client *c = NULL;
+        int r;
+
+        if (m->state != MUX_READY)
+                return -ENODEV;
+        if (service == QMI_SERVICE_CTL || !mux_has_service(m, service))
+                return -EOPNOTSUPP;
+        r = client_new_internal(&c, m, service, owner, ops, userdata);
+        if (r < 0)
+                return r;
+        r = ctl_allocate(c);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+int mux_get_shared_client(Mux *m, uint16_t service, Client **ret) {
+        Client *c;
+        int r;
+
+        TAILQ_FOREACH(c, &m->clients, entry)
+        if (c->shared && c->service == service)
+                break;
+        if (!c) {
+                r = client_new(&c, m, service, &m->owner, NULL, NULL);
+                if (r < 0)
+                        return r;
+                c->shared = true;
+                c->window = MUX_WINDOW_DEFAULT;
+        } else if (c->state == CLIENT_ENDED) {
+                /* The modem took its id back, or had none for it: it gets a new one. */
+                if (m->state != MUX_READY)
+                        return -ENODEV;
+                r = ctl_allocate(c);
+                if (r < 0)
+                        return r;
+                c->id = 0;
+                client_set_state(c, CLIENT_ALLOCATING);
+        }
+        *ret = c;
+        return 0;
+}
+
+/* Drops its requests without a word to whoever made them, and calls off what is under way. */
+static void client_drop_requests(Client *c) {
+        Transaction *t, *next_t;
+        Request *r, *next_r;
+
+        for (r = TAILQ_FIRST(&c->mux->failed); r; r = next_r) {
+                next_r = TAILQ_NEXT(r, entry);
+                if (r->client == c)
+                        (void) request_cancel(r);
+        }
+        while ((r = TAILQ_LAST(&c->requests, RequestQueue))) /* the last one first, so that none moves up */
+                (void) request_cancel(r);
+        for (t = TAILQ_FIRST(&c->transactions); t; t = next_t) {
+                next_t = TAILQ_NEXT(t, entry);
+                if (t->request)
+                        (void) request_cancel(t->request);
+        }
+}
+
+/* It may be anything, also half made. */
+Client *client_free(Client *c) {
+        Transaction *t;
+
+        if (!c)
+                return NULL;
+
+        client_drop_requests(c);
+        while ((t = TAILQ_FIRST(&c->transactions)))
+                transaction_free(t);
+        (void) request_cancel(TAKE_PTR(c->ctl_request));
+        client_set_runnable(c, false);
+        client_set_ending(c, false);
+        TAILQ_REMOVE(&c->mux->clients, c, entry);
+        free(c);
+        return NULL;
+}
+
+Client *client_release(Client *c) {
+        if (!c)
+                return NULL;
+
+        assert(!c->lingering && !c->shared);
+
+        if (c->state != CLIENT_READY)
+                /* There is no id to give back. One that is on its way is given back by whoever sees it come.
+                 */
+                return client_free(c);
+
+        c->lingering = true;
+        c->ops = NULL;
+        c->owner = &c->mux->owner;
+        client_drop_requests(c);
+        if (c->n_in_flight == 0)
+                ctl_release(c);
+        return NULL;
+}
+
+void client_start(Client *c, uint8_t id) {
+        c->id = id;
+        c->since_usec = realtime_usec();
+        client_set_state(c, CLIENT_READY);
+}
+
+void client_end(Client *c, RequestState state, int error, const char *reason) {
+        Transaction *t;
+        Request *r;
+
+        if (c->lingering) {
+                (void) client_free(c);
+                return;
+        }
+        if (c->state == CLIENT_ENDED)
+                return;
+
+        (void) request_cancel(TAKE_PTR(c->ctl_request));
+        c->allocation_error = error;
+        c->end_reason = reason;
+        client_set_state(c, CLIENT_ENDED);
+
+        /* In the order in which they were made: first what is on the wire. */
+        while ((t = TAILQ_FIRST(&c->transactions))) {
+                if (t->request)
+                        request_fail(t->request, state, (uint16_t) MAX(error, 0));
+                transaction_free(t);
+        }
+        while ((r = TAILQ_FIRST(&c->requests)))
+                request_fail(r, state, (uint16_t) MAX(error, 0));
+        if (c->ops)
+                client_set_ending(c, true);
+}
+
+void client_tell_end(Client *c) {
+        client_set_ending(c, false);
+        if (c->allocation_error != 0) {
+                if (c->ops->on_allocated)
+                        c->ops->on_allocated(c, c->allocation_error, c->userdata);
+        } else if (c->ops->on_ended)
+                c->ops->on_ended(c, c->end_reason, c->userdata);
+}
+
+void client_on_indication(Client *c, const QmiMessage *m, bool broadcast) {
+        Transaction *t = transaction_find_result(c, m);
+
+        if (t)
+                transaction_on_result(t, m);
+        else if (c->ops && c->ops->on_indication)
+                c->ops->on_indication(c, m, broadcast, c->userdata);
+}
+
+ClientState client_get_state(Client *c) {
+        return c->state;
+}
+
+Mux *client_get_mux(Client *c) {
+        return c->mux;
+}
+
+uint16_t client_get_service(Client *c) {
+        return c->service;
+}
+
+uint8_t client_get_id(Client *c) {
+        return c->id;
+}
+
+const Owner *client_get_owner(Client *c) {
+        return c->owner;
+}
+
+bool client_is_lingering(Client *c) {
+        return c->lingering;
+}
+
+uint64_t client_get_n_requests(Client *c) {
+        return c->n_requests;
+}
+
+uint64_t client_get_since_usec(Client *c) {
+        return c->since_usec;
+}

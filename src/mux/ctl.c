@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "mux/mux-internal.h"
+#include "qmi/tlv.h"
+#include "util/log.h"
+
+/* What the multiplexer itself asks of the modem, on the control service. Message ids and layouts:
+ * messages.csv and tlvs.csv, service CTL. */
+
+#define CTL_GET_VERSION_INFO  0x0021
+#define CTL_ALLOCATE          0x0022
+#define CTL_RELEASE           0x0023
+#define CTL_REVOKE_IND        0x0024
+#define CTL_INVALID_CLIENT_ID 0x0025
+#define CTL_SYNC              0x0027
+
+#define CTL_TLV 0x01 /* the one TLV that matters in each of them, besides the result */
+
+static int ctl_request(Request **ret, Mux *m, uint16_t message, const uint8_t *bytes, size_t n_bytes,
+                       RequestDone done, void *userdata) {
+        uint8_t tlv[TLV_HEADER_SIZE + 2] = { CTL_TLV };
+
+        assert(n_bytes <= 2);
+        write_le16(tlv + 1, (uint16_t) n_bytes);
+        if (n_bytes > 0)
+                memcpy(tlv + TLV_HEADER_SIZE, bytes, n_bytes);
+
+        return request_new(ret, m->ctl, &m->owner,
+                           &(RequestSpec){
+                                   .message = message,
+                                   .tlvs = tlv,
+                                   .n_tlvs = n_bytes > 0 ? TLV_HEADER_SIZE + n_bytes : 0,
+                                   .timeout_usec = m->ctl_timeout_usec,
+                                   .done = done,
+                                   .userdata = userdata,
+                           });
+}
+
+int ctl_new(Mux *m) {
+        int r;
+
+        r = client_new_internal(&m->ctl, m, QMI_SERVICE_CTL, &m->owner, NULL, NULL);
+        if (r < 0)
+                return r;
+        m->ctl->window = CTL_WINDOW;
+        client_start(m->ctl, 0);
+        return 0;
+}
+
+/* ---- which services there are ---- */
+
+static int compare_services(const void *a, const void *b) {
+        const MuxService *x = a, *y = b;
+
+        return (x->id > y->id) - (x->id < y->id);
+}
+
+/* TLV 0x01: count u8, then service u8, major u16, minor u16 each. */
+static int read_services(const QmiMessage *message, MuxService **ret, size_t *ret_n) {
+        MuxService *services;
+        size_t n = 0;
+        Tlv t;
+
+        if (tlv_find(message->tlvs, message->n_tlvs, CTL_TLV, &t) == 0 || t.n_bytes < 1 || t.bytes[0] == 0 ||
+            t.n_bytes - 1U < t.bytes[0] * 5U)
+                return -EBADMSG;
+        services = calloc(t.bytes[0], sizeof(*services));
+        if (!services)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < t.bytes[0]; i++) {
+                const uint8_t *p = t.bytes + 1 + 5 * i;
+                bool known = false;
+
+                for (size_t j = 0; j < n && !known; j++)
+                        known = services[j].id == p[0];
+                if (!known)
+                        services[n++] = (MuxService){
+                                .id = p[0],
+                                .major = read_le16(p + 1),
+                                .minor = read_le16(p + 3),
+                        };
+        }
+        qsort(services, n, sizeof(*services), compare_services);
+        *ret = services;
+        *ret_n = n;
+        return 0;
+}
+
+/* 0 when the mux became ready; above 0 a QMI protocol error, below 0 an errno. */
+static int take_version_info(Mux *m, const QmiMessage *message) {
+        MuxService *services;
+        size_t n;
+        int r;
+
+        r = tlv_result(message->tlvs, message->n_tlvs);
+        if (r != 0)
+                return r;
+        r = read_services(message, &services, &n);
+        if (r < 0)
+                return r;
+        m->probe = request_cancel(m->probe);
+        m->probe_usec = UINT64_MAX;
+        mux_disarm_timer_if_idle(m);
+        mux_set_ready(m, services, n);
+        return 0;
+}
+
+static void ctl_probe(Mux *m);
+
+static void ctl_probe_failed(Mux *m, const char *reason) {
+        if (++m->n_probes < CTL_TRIES) {
+                ctl_probe(m);
+                return;
+        }
+        m->probe_usec = mux_now(m) + m->probe_interval_usec;
+        m->probe_interval_usec = MIN(2 * m->probe_interval_usec, CTL_PROBE_MAX_USEC);
+        mux_arm_timer(m, m->probe_usec);
+        mux_set_state(m, MUX_SILENT, reason);
+}
+
+static void on_version_info(const RequestOutcome *outcome, void *userdata) {
+        Mux *m = userdata;
+        char reason[128];
+        int r;
+
+        m->probe = NULL;
+        if (outcome->state != REQUEST_ANSWERED) {
+                ctl_probe_failed(m, "the modem does not answer");
+                return;
+        }
+        r = take_version_info(m, outcome->response);
+        if (r > 0) {
+                (void) snprintf(reason, sizeof(reason),
+                                "the modem refuses to say its services (QMI error %d)", r);
+                ctl_probe_failed(m, reason);
+        } else if (r < 0)
+                ctl_probe_failed(m, "the modem's list of services cannot be read");
+}
+
+static void ctl_probe(Mux *m) {
+        int r;
+
+        m->probe_usec = UINT64_MAX;
+        r = ctl_request(&m->probe, m, CTL_GET_VERSION_INFO, NULL, 0, on_version_info, m);
+        if (r < 0) {
+                log_warning_errno(r, "%s: cannot ask for the services", port_get_uri(m->port));
+                m->probe_usec = mux_now(m) + m->ctl_probe_min_usec;
+                mux_arm_timer(m, m->probe_usec);
+        }
+}
+
+void ctl_start(Mux *m) {
+        m->probe = request_cancel(m->probe);
+        m->n_probes = 0;
+        m->probe_interval_usec = m->ctl_probe_min_usec;
+        ctl_probe(m);
+}
+
+void ctl_stop(Mux *m) {
+        Transaction *t;
+        Request *r;
+
+        m->probe = request_cancel(m->probe);
+        m->probe_usec = UINT64_MAX;
+        /* Nobody waits for what is left: clients cancel theirs when they end. */
+        while ((r = TAILQ_LAST(&m->ctl->requests, RequestQueue)))
+                (void) request_cancel(r);
+        while ((t = TAILQ_FIRST(&m->ctl->transactions))) {
+                if (t->request)
+                        (void) request_cancel(t->request);
+                transaction_free(t);
+        }
+        mux_disarm_timer_if_idle(m);
+}
+
+void ctl_on_timer(Mux *m, uint64_t now_usec) {
+        if (m->probe_usec <= now_usec)
+                ctl_probe(m);
+}
+
+/* ---- client ids ---- */
+
+/* A client id in TLV 0x01: service u8, client id u8. */
+static int read_client_id(const QmiMessage *message, uint8_t *ret_service, uint8_t *ret_id) {
+        Tlv t;
+
+        if (tlv_find(message->tlvs, message->n_tlvs, CTL_TLV, &t) == 0 || t.n_bytes < 2)
+                return -EBADMSG;
+        *ret_service = t.bytes[0];
+        *ret_id = t.bytes[1];
+        return 0;
+}
+
+/* The id in the answer to an allocation; it must be one that a client can have. */
+static int read_allocated_id(const QmiMessage *message, uint8_t *ret_service, uint8_t *ret_id) {
+        int r;
+
+        r = read_client_id(message, ret_service, ret_id);
+        if (r < 0)
+                return r;
+        return *ret_service == QMI_SERVICE_CTL || *ret_id == 0 || *ret_id == QMI_CLIENT_ALL ? -EBADMSG : 0;
+}
+
+static int ctl_release_id(Mux *m, uint16_t service, uint8_t id, Request **ret, RequestDone done,
+                          void *userdata) {
+        const uint8_t bytes[] = { (uint8_t) service, id };
+
+        return ctl_request(ret, m, CTL_RELEASE, bytes, sizeof(bytes), done, userdata);
+}
+
+/* The modem gave an id away. If it is one of ours, then the modem forgot that it was. */
+static void end_holder(Mux *m, uint8_t service, uint8_t id) {
+        Client *c = mux_find_client(m, service, id);
+
+        if (c)
+                client_end(c, REQUEST_GONE, 0, "the modem gave the client id to somebody else");
+}
+
+static void on_allocated(const RequestOutcome *outcome, void *userdata) {
+        uint8_t service = 0, id = 0;
+        Client *c = userdata;
+        Mux *m = c->mux;
+        int error = -ETIMEDOUT;
+
+        c->ctl_request = NULL;
+        if (outcome->state == REQUEST_ANSWERED) {
+                error = tlv_result(outcome->response->tlvs, outcome->response->n_tlvs);
+                if (error == 0)
+                        error = read_allocated_id(outcome->response, &service, &id);
+                if (error == 0 && service != c->service)
+                        error = -EBADMSG;
+        }
+        if (error != 0) {
+                log_debug("%s: no client id of service 0x%02x: %s %d", port_get_uri(m->port), c->service,
+                          error > 0 ? "QMI error" : "errno", error);
+                client_end(c, REQUEST_NO_CLIENT, error, NULL);
+                mux_flush(m);
+                return;
+        }
+
+        end_holder(m, service, id);
+        client_start(c, id);
+        mux_schedule(m);
+        if (c->ops && c->ops->on_allocated)
+                c->ops->on_allocated(c, 0, c->userdata);
+        mux_flush(m);
+}
+
+int ctl_allocate(Client *c) {
+        const uint8_t service = (uint8_t) c->service;
+
+        return ctl_request(&c->ctl_request, c->mux, CTL_ALLOCATE, &service, 1, on_allocated, c);
+}
+
+void ctl_send_release(Mux *m, uint16_t service, uint8_t id) {
+        const uint8_t tlv[] = { CTL_TLV, 0x02, 0x00, (uint8_t) service, id };
+
+        if (port_get_state(m->port) == PORT_OPEN)
+                (void) transaction_new(m->ctl, NULL, CTL_RELEASE, tlv, sizeof(tlv), m->ctl_timeout_usec);
+}
+
+/* Whatever the answer was, there is nothing more to be done about it. */
+static void tell_release(Mux *m, const RequestOutcome *outcome) {
+        int r = outcome->state == REQUEST_ANSWERED
+                        ? tlv_result(outcome->response->tlvs, outcome->response->n_tlvs)
+                        : -ETIMEDOUT;
+
+        if (r > 0)
+                mux_log_oddity(m, MUX_ODDITY_CTL, "release of a client id failed with QMI error %d", r);
+        else if (r < 0)
+                mux_log_oddity(m, MUX_ODDITY_CTL, "release of a client id: %s", strerror(-r));
+}
+
+static void on_released(const RequestOutcome *outcome, void *userdata) {
+        Client *c = userdata;
+
+        c->ctl_request = NULL;
+        tell_release(c->mux, outcome);
+        (void) client_free(c);
+}
+
+void ctl_release(Client *c) {
+        int r;
+
+        r = ctl_release_id(c->mux, c->service, c->id, &c->ctl_request, on_released, c);
+        if (r < 0) {
+                log_warning_errno(r, "%s: client id %u of service 0x%02x is not given back",
+                                  port_get_uri(c->mux->port), c->id, c->service);
+                (void) client_free(c);
+        }
+}
+
+static void on_stray_released(const RequestOutcome *outcome, void *userdata) {
+        tell_release(userdata, outcome);
+}
+
+void ctl_on_late_response(Mux *m, const QmiMessage *message) {
+        uint8_t service, id;
+        int r;
+
+        if (message->id == CTL_GET_VERSION_INFO && m->state != MUX_READY)
+                /* A modem that takes longer than we wait would else never become ready. */
+                (void) take_version_info(m, message);
+        else if (message->id == CTL_ALLOCATE && tlv_result(message->tlvs, message->n_tlvs) == 0 &&
+                 read_allocated_id(message, &service, &id) >= 0) {
+                end_holder(m, service, id);
+                r = ctl_release_id(m, service, id, NULL, on_stray_released, m);
+                if (r < 0)
+                        log_warning_errno(r, "%s: client id %u of service 0x%02x is not given back",
+                                          port_get_uri(m->port), id, service);
+                mux_flush(m);
+        }
+}
+
+/* ---- indications ---- */
+
+static void on_id_gone(Mux *m, const QmiMessage *message) {
+        uint8_t service, id;
+        Client *c;
+
+        if (read_client_id(message, &service, &id) < 0) {
+                mux_log_oddity(m, MUX_ODDITY_CTL, "control indication 0x%04x without a client id",
+                               message->id);
+                return;
+        }
+        c = service == QMI_SERVICE_CTL ? NULL : mux_find_client(m, service, id);
+        if (!c)
+                return;
+        client_end(c, REQUEST_GONE, 0,
+                   message->id == CTL_REVOKE_IND ? "the modem took the client id back"
+                                                 : "the modem does not know the client id");
+        mux_flush(m);
+}
+
+void ctl_on_indication(Mux *m, const QmiMessage *message) {
+        switch (message->id) {
+        case CTL_REVOKE_IND:
+        case CTL_INVALID_CLIENT_ID:
+                on_id_gone(m, message);
+                break;
+        case CTL_SYNC:
+                /* All client ids are gone. */
+                if (m->state == MUX_READY)
+                        mux_set_state(m, MUX_RESETTING, "the modem started anew");
+                ctl_start(m);
+                break;
+        default:
+                m->statistics.n_unrouted++;
+                mux_log_oddity(m, MUX_ODDITY_UNROUTED, "control indication 0x%04x", message->id);
+        }
+}

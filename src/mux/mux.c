@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mux/mux.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "mux/mux-internal.h"
+#include "util/log.h"
+
+#define TIMER_ACCURACY_USEC USEC_PER_MSEC
+
+const char *mux_state_to_string(MuxState s) {
+        static const char *const names[] = {
+                [MUX_STARTING] = "starting",
+                [MUX_READY] = "ready",
+                [MUX_RESETTING] = "resetting",
+                [MUX_SILENT] = "silent",
+        };
+
+        return s >= 0 && s < _MUX_STATE_MAX ? names[s] : NULL;
+}
+
+void mux_log_oddity(Mux *m, MuxOddity oddity, const char *format, ...) {
+        int level = m->oddities[oddity] ? LOG_DEBUG : LOG_WARNING;
+        char text[256];
+        va_list ap;
+
+        m->oddities[oddity] = true;
+        if (level > log_get_max_level())
+                return;
+        va_start(ap, format);
+        (void) vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        log_full(level, 0, "%s: %s", port_get_uri(m->port), text);
+}
+
+/* ---- the timer ---- */
+
+uint64_t mux_now(Mux *m) {
+        uint64_t now = 0;
+
+        (void) sd_event_now(m->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+void mux_arm_timer(Mux *m, uint64_t usec) {
+        if (usec >= m->timer_usec)
+                return;
+        m->timer_usec = usec;
+        (void) sd_event_source_set_time(m->timer, usec);
+        (void) sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
+}
+
+void mux_disarm_timer_if_idle(Mux *m) {
+        if (!TAILQ_EMPTY(&m->active) || m->probe_usec != UINT64_MAX || m->timer_usec == UINT64_MAX)
+                return;
+        m->timer_usec = UINT64_MAX;
+        (void) sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
+}
+
+static Transaction *find_overdue(Mux *m, uint64_t now) {
+        Transaction *t;
+
+        TAILQ_FOREACH(t, &m->active, active)
+        if (t->deadline_usec <= now)
+                return t;
+        return NULL;
+}
+
+static int mux_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+        Mux *m = userdata;
+        uint64_t now = mux_now(m);
+        Transaction *t;
+
+        m->timer_usec = UINT64_MAX;
+        /* Callbacks may change the list: it is looked through anew after each. */
+        while ((t = find_overdue(m, now)))
+                transaction_on_deadline(t);
+        ctl_on_timer(m, now);
+
+        TAILQ_FOREACH(t, &m->active, active)
+        mux_arm_timer(m, t->deadline_usec);
+        mux_arm_timer(m, m->probe_usec);
+        return 0;
+}
+
+/* ---- what is still to be told ---- */
+
+void mux_flush(Mux *m) {
+        Client *c;
+        Request *r;
+
+        while ((r = TAILQ_FIRST(&m->failed))) {
+                RequestOutcome outcome = r->outcome;
+
+                request_complete(r, &outcome);
+        }
+        while ((c = TAILQ_FIRST(&m->ending)))
+                client_tell_end(c);
+}
+
+void mux_flush_later(Mux *m) {
+        (void) sd_event_source_set_enabled(m->flush, SD_EVENT_ONESHOT);
+}
+
+static int mux_on_flush(sd_event_source *s, void *userdata) {
+        mux_flush(userdata);
+        return 0;
+}
+
+/* ---- state ---- */
+
+static void end_clients(Mux *m, const char *reason) {
+        Client *c, *next;
+
+        for (c = TAILQ_FIRST(&m->clients); c; c = next) {
+                next = TAILQ_NEXT(c, entry);
+                if (c != m->ctl)
+                        client_end(c, REQUEST_GONE, c->state == CLIENT_ALLOCATING ? -ENODEV : 0, reason);
+        }
+        mux_flush(m);
+}
+
+static void free_shared_clients(Mux *m) {
+        Client *c, *next;
+
+        for (c = TAILQ_FIRST(&m->clients); c; c = next) {
+                next = TAILQ_NEXT(c, entry);
+                if (c->shared)
+                        (void) client_free(c);
+        }
+}
+
+void mux_set_state(Mux *m, MuxState state, const char *reason) {
+        bool left_ready = m->state == MUX_READY && state != MUX_READY;
+
+        if (m->state == state && streq(m->reason ?: "", reason ?: ""))
+                return;
+        log_info("%s: %s%s%s", port_get_uri(m->port), mux_state_to_string(state), reason ? ", " : "",
+                 reason ?: "");
+
+        m->state = state;
+        free(m->reason);
+        m->reason = reason ? strdup(reason) : NULL;
+
+        if (left_ready)
+                end_clients(m, port_get_state(m->port) == PORT_OPEN ? "the modem started anew"
+                                                                    : "the port is gone");
+        m->ops->on_state(m, state, reason, m->userdata);
+        if (left_ready)
+                free_shared_clients(m);
+}
+
+void mux_set_ready(Mux *m, MuxService *services, size_t n_services) {
+        free(m->services);
+        m->services = services;
+        m->n_services = n_services;
+        m->was_ready = true;
+        mux_set_state(m, MUX_READY, NULL);
+}
+
+/* ---- sending ---- */
+
+void mux_schedule(Mux *m) {
+        Client *c;
+
+        while (client_can_send(m->ctl))
+                request_send(TAILQ_FIRST(&m->ctl->requests));
+
+        /* Each in turn: one that has more to send goes to the end. */
+        while (m->state == MUX_READY && m->n_in_flight < MUX_WINDOW_DEFAULT &&
+               (c = TAILQ_FIRST(&m->runnable))) {
+                request_send(TAILQ_FIRST(&c->requests));
+                client_requeue(c);
+        }
+}
+
+/* ---- routing ---- */
+
+Client *mux_find_client(Mux *m, uint16_t service, uint8_t id) {
+        Client *c;
+
+        TAILQ_FOREACH(c, &m->clients, entry)
+        if (c->service == service && c->id == id && c->state == CLIENT_READY)
+                return c;
+        return NULL;
+}
+
+static void on_response(Mux *m, const QmiMessage *message) {
+        Client *c = mux_find_client(m, message->service, message->client);
+        Transaction *t = c ? transaction_find(c, message) : NULL;
+        bool unclaimed;
+
+        if (!t) {
+                m->statistics.n_unsolicited++;
+                mux_log_oddity(m, c ? MUX_ODDITY_NO_TRANSACTION : MUX_ODDITY_NO_CLIENT,
+                               "response 0x%04x of service 0x%02x for client id %u, transaction %u, which "
+                               "nobody waits for",
+                               message->id, message->service, message->client, message->transaction);
+                return;
+        }
+
+        unclaimed = !t->request;
+        if (t->state == TRANSACTION_EXPIRED) {
+                m->statistics.n_unsolicited++;
+                mux_log_oddity(m, MUX_ODDITY_LATE, "late response 0x%04x of service 0x%02x", message->id,
+                               message->service);
+                transaction_free(t);
+        } else {
+                m->statistics.n_responses++;
+                transaction_on_response(t, message);
+        }
+        if (unclaimed && message->service == QMI_SERVICE_CTL)
+                ctl_on_late_response(m, message);
+}
+
+/* To each once, although callbacks may free clients and make new ones (which have no id yet). */
+static bool on_broadcast(Mux *m, const QmiMessage *message) {
+        bool routed = false;
+        Client *c;
+
+        m->broadcast_serial++;
+        for (;;) {
+                TAILQ_FOREACH(c, &m->clients, entry)
+                if (c->service == message->service && c->state == CLIENT_READY &&
+                    c->broadcast_serial != m->broadcast_serial)
+                        break;
+                if (!c)
+                        return routed;
+                c->broadcast_serial = m->broadcast_serial;
+                client_on_indication(c, message, true);
+                routed = true;
+        }
+}
+
+static void on_indication(Mux *m, const QmiMessage *message) {
+        bool routed;
+        Client *c;
+
+        m->statistics.n_indications++;
+        if (message->service == QMI_SERVICE_CTL) {
+                ctl_on_indication(m, message);
+                return;
+        }
+
+        if (message->client == QMI_CLIENT_ALL)
+                routed = on_broadcast(m, message);
+        else {
+                c = mux_find_client(m, message->service, message->client);
+                routed = c;
+                if (c)
+                        client_on_indication(c, message, false);
+        }
+        if (!routed) {
+                m->statistics.n_unrouted++;
+                log_debug("%s: indication 0x%04x of service 0x%02x for nobody here", port_get_uri(m->port),
+                          message->id, message->service);
+        }
+}
+
+static void mux_on_frame(Port *p, const uint8_t *frame, size_t n_frame, void *userdata) {
+        Mux *m = userdata;
+        QmiMessage message;
+
+        if (frame_parse(frame, n_frame, &message) < 0) {
+                m->statistics.n_malformed++;
+                mux_log_oddity(m, MUX_ODDITY_MALFORMED, "malformed frame of %zu bytes", n_frame);
+                return;
+        }
+
+        switch (message.type) {
+        case QMI_RESPONSE:
+                on_response(m, &message);
+                break;
+        case QMI_INDICATION:
+                on_indication(m, &message);
+                break;
+        case QMI_REQUEST:
+        case _QMI_MESSAGE_TYPE_INVALID:
+                m->statistics.n_unsolicited++;
+                mux_log_oddity(m, MUX_ODDITY_REQUEST, "the modem sent a request, 0x%04x of service 0x%02x",
+                               message.id, message.service);
+                break;
+        }
+}
+
+static void mux_on_port_state(Port *p, PortState state, const char *reason, void *userdata) {
+        Mux *m = userdata;
+        MuxState waiting = m->was_ready ? MUX_RESETTING : MUX_STARTING;
+
+        if (state == PORT_OPEN) {
+                mux_set_state(m, waiting, "the modem has not answered yet");
+                ctl_start(m);
+        } else {
+                mux_set_state(m, waiting, reason);
+                ctl_stop(m);
+        }
+}
+
+static const PortOps port_ops = {
+        .on_state = mux_on_port_state,
+        .on_frame = mux_on_frame,
+};
+
+/* ---- the object ---- */
+
+int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops, void *userdata) {
+        _cleanup_(mux_freep) Mux *m = NULL;
+        int r;
+
+        m = malloc(sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        *m = (Mux){
+                .event = sd_event_ref(event),
+                .ops = ops,
+                .userdata = userdata,
+                .owner.name = "qmid",
+                .next_transaction = 1,
+                .next_ctl_transaction = 1,
+                .timer_usec = UINT64_MAX,
+                .probe_usec = UINT64_MAX,
+                .ctl_timeout_usec = CTL_TIMEOUT_USEC,
+                .ctl_probe_min_usec = CTL_PROBE_MIN_USEC,
+        };
+        TAILQ_INIT(&m->clients);
+        TAILQ_INIT(&m->runnable);
+        TAILQ_INIT(&m->active);
+        TAILQ_INIT(&m->failed);
+        TAILQ_INIT(&m->ending);
+
+        r = sd_event_add_time(event, &m->timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC, mux_on_timer, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(event, &m->flush, mux_on_flush, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(m->flush, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = ctl_new(m);
+        if (r < 0)
+                return r;
+        r = port_new_from_uri(&m->port, event, port_uri, &port_ops, m);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+/* Gives the ids back as far as the port takes that at once. */
+static void free_clients(Mux *m) {
+        Client *c, *next;
+
+        for (c = TAILQ_FIRST(&m->clients); c; c = next) {
+                bool held = c->state == CLIENT_READY && !(c->ctl_request && c->ctl_request->transaction);
+                uint16_t service = c->service;
+                uint8_t id = c->id;
+
+                next = TAILQ_NEXT(c, entry);
+                if (c == m->ctl)
+                        continue;
+                (void) client_free(c);
+                if (held)
+                        ctl_send_release(m, service, id);
+        }
+}
+
+Mux *mux_free(Mux *m) {
+        if (!m)
+                return NULL;
+
+        m->state = MUX_STARTING; /* nothing is sent any more but aborts and releases */
+        free_clients(m);
+        (void) client_free(m->ctl);
+        (void) port_free(m->port);
+        sd_event_source_disable_unref(m->timer);
+        sd_event_source_disable_unref(m->flush);
+        sd_event_unref(m->event);
+        free(m->services);
+        free(m->reason);
+        free(m);
+        return NULL;
+}
+
+MuxState mux_get_state(Mux *m) {
+        return m->state;
+}
+
+const char *mux_get_state_reason(Mux *m) {
+        return m->reason ?: "";
+}
+
+Port *mux_get_port(Mux *m) {
+        return m->port;
+}
+
+uint16_t mux_get_vendor(Mux *m) {
+        return 0; /* only ports that udev knows say it */
+}
+
+void mux_get_statistics(Mux *m, MuxStatistics *ret) {
+        *ret = m->statistics;
+}
+
+size_t mux_get_services(Mux *m, const MuxService **ret) {
+        *ret = m->services;
+        return m->n_services;
+}
+
+bool mux_has_service(Mux *m, uint16_t service) {
+        for (size_t i = 0; i < m->n_services; i++)
+                if (m->services[i].id == service)
+                        return true;
+        return false;
+}
+
+void mux_foreach_client(Mux *m, bool (*f)(Client *c, void *userdata), void *userdata) {
+        Client *c;
+
+        TAILQ_FOREACH(c, &m->clients, entry)
+        if (c != m->ctl && c->state != CLIENT_ENDED && !f(c, userdata))
+                return;
+}
+
+const Owner *mux_get_owner(Mux *m) {
+        return &m->owner;
+}
