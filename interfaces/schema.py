@@ -109,8 +109,15 @@ class Length:
     count: int = 0  # fixed
     field: str = ''
 
-    def shape(self, element: tuple) -> tuple:
-        return (self.kind, {'prefix': self.width, 'fixed': self.count}.get(self.kind), element)
+
+@dataclass(frozen=True)
+class Item:
+    """A piece of a layout: what is seen on the wire, without names and meanings."""
+    kind: str  # word; bytes (an address, text or a wide word); prefix, end, field (any number of elements)
+    size: int = 0  # of a word, bytes or prefix
+    big_endian: bool = False
+    element: tuple[Item, ...] = ()
+    type: Type | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -186,33 +193,32 @@ class Type:
                 return 'a{sv}'
         return 's'  # enum, string, addresses
 
-    def shape(self) -> tuple:
-        """What of it is seen on the wire, for comparing layouts: nested tuples without names and meanings."""
+    def layout(self) -> tuple[Item, ...]:
         match self.kind:
-            case 'string' | 'bytes':
-                return (self.length.shape((('word', self.length.unit),)),)
-            case 'array':
-                return (self.length.shape(self.element.shape()),)
-            case 'struct':
-                shape = []
-                for f in self.fields:
-                    if f.valid_byte:
-                        shape.append(('word', 1))
-                    shape.extend(f.type.shape())
-                return tuple(shape)
-            case 'ipv4':
-                return (('word', 4),)
-            case 'ipv6':
-                return (('fixed', 8, (('word', 2, 'be'),)),)
-            case 'plmn-bcd':
-                return (('fixed', 3, (('word', 1),)),)
-            case 'plmn-ascii':
-                return (('fixed', 3, (('word', 1),)), ('fixed', 3, (('word', 1),)))
-            case 'plmn-binary':
-                return (('word', 2), ('word', 2), ('word', 1))
             case 'empty':
                 return ()
-        return (('word', self.width, 'be') if self.big_endian and self.width > 1 else ('word', self.width),)
+            case 'struct':
+                items: list[Item] = []
+                for i, f in enumerate(self.fields):
+                    if f.valid_byte:
+                        items.append(Item('word', 1))
+                    own = f.type.layout()
+                    if i and f.type.length and f.type.length.field == self.fields[i - 1].name and not f.valid_byte:
+                        own = (Item('prefix', items.pop().size, element=own[0].element, type=own[0].type),)
+                    items += own
+                return tuple(items)
+            case 'string' | 'bytes' | 'array':
+                if self.length.kind == 'fixed':
+                    if self.kind == 'array':
+                        return self.element.layout() * self.length.count
+                    return (Item('bytes', self.length.count, type=self),)
+                element = self.element.layout() if self.kind == 'array' else (Item('word', self.length.unit),)
+                return (Item(self.length.kind, self.length.width, element=element, type=self),)
+            case 'ipv4' | 'ipv6' | 'plmn-bcd' | 'plmn-ascii':
+                return (Item('bytes', self.width, type=self),)
+            case 'plmn-binary':
+                return Item('word', 2), Item('word', 2), Item('word', 1)
+        return (Item('word' if self.width <= 8 else 'bytes', self.width, self.big_endian, type=self),)
 
 
 @dataclass
@@ -226,9 +232,6 @@ class Field:
     access: str = ''
     bits: int = 0
     padding: bool = False
-
-    def index(self, fields: list[Field]) -> int:
-        return next(i for i, f in enumerate(fields) if f is self)
 
 
 @dataclass
@@ -1055,7 +1058,7 @@ class Loader:
             t.alternative = n
             if found and t.key() != found[0].key():
                 raise SchemaError(f'two layouts of one TLV have one key, not "{found[0].key()}" and "{t.key()}"')
-            if found and any(t.field.type.shape() == f.field.type.shape() and t.vendor == f.vendor for f in found) \
+            if found and any(t.field.type.layout() == f.field.type.layout() and t.vendor == f.vendor for f in found) \
                     and not t.field.type.is_broken():
                 raise SchemaError('two layouts of one TLV that are the same on the wire: the second is never taken')
             found.append(t)
@@ -1161,7 +1164,7 @@ class Loader:
             for t in tlvs:
                 by_id.setdefault(t.id, []).append(t)
         for ident in mine.keys() & theirs.keys():
-            if [t.field.type.shape() for t in mine[ident]] != [t.field.type.shape() for t in theirs[ident]] \
+            if [t.field.type.layout() for t in mine[ident]] != [t.field.type.layout() for t in theirs[ident]] \
                     and not any(t.field.type.is_broken() for t in mine[ident] + theirs[ident]):
                 self.error(mine[ident][0].where, f'TLV 0x{ident:02X} differs on the wire from that of "{name}", which'
                            f' line {where.line} says this is like: write "{m.name}" out without "like"')
@@ -1215,7 +1218,7 @@ class Loader:
                 self.error(where, f'token: the request has no TLV with the key "{m.token}"')
             elif not ends[1]:
                 self.error(where, f'token: the indication "{result.name}" has no TLV with the key "{m.token}"')
-            elif ends[0].field.type.shape() != ends[1].field.type.shape():
+            elif ends[0].field.type.layout() != ends[1].field.type.layout():
                 self.error(where, f'token: "{m.token}" is not the same on the wire in request and indication')
 
     def check_enums(self):

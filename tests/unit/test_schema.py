@@ -1,0 +1,533 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Holds the schema against the protocol facts of tests/data/reference.
+
+    python3 tests/unit/test_schema.py [SERVICE …]
+
+prints what a service file misses and where it differs."""
+
+import csv
+import re
+import sys
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / 'tests/data/reference'
+sys.path.insert(0, str(ROOT / 'interfaces'))
+
+from compile import Tables  # noqa: E402
+from schema import Item, Message, Schema, Tlv, Type, load  # noqa: E402
+
+SERVICES = ('ctl', 'dms', 'nas', 'uim', 'wda', 'wds')
+COMMON = ROOT / 'interfaces/common.toml'
+
+
+@cache
+def reference(name: str) -> list[dict[str, str]]:
+    with open(REFERENCE / f'{name}.csv', newline='', encoding='utf-8') as f:
+        return list(csv.DictReader(f))
+
+
+def from_libqmi(row: dict[str, str]) -> bool:
+    return bool({'libqmi-git', 'libqmi-1.32'} & set(row['sources'].split(';')))
+
+
+# ---- the notation of the reference ----
+
+@dataclass
+class Ref:
+    """A layout of the reference."""
+    kind: str  # int float str chars array struct bits empty raw
+    size: str = ''  # what stands in brackets
+    width: int = 0
+    big_endian: bool = False
+    signed: bool = False
+    annotation: str = ''
+    sequence: bool = False
+    element: 'Ref | None' = None
+    fields: list[tuple[str, 'Ref']] = field(default_factory=list)
+    bits: list[tuple[str, int]] = field(default_factory=list)
+
+    def layout(self) -> tuple[Item, ...]:
+        """As Type.layout(), but that every word stands alone; `type` is the Ref."""
+        match self.kind:
+            case 'empty':
+                return ()
+            case 'raw':
+                return (Item('end', element=(Item('word', 1),)),)
+            case 'chars':
+                return (Item('word', 1),) * int(self.size)
+            case 'struct':
+                items: list[Item] = []
+                for i, (_, f) in enumerate(self.fields):
+                    own = f.layout()
+                    if i and f.size == '@' + self.fields[i - 1][0]:
+                        own = (Item('prefix', items.pop().size, element=own[0].element),)
+                    items += own
+                return tuple(items)
+            case 'array' | 'str':
+                element = self.element.layout() if self.element else (Item('word', 1),)
+                if self.size.isdigit():
+                    return element * int(self.size)
+                if self.size.startswith('@'):
+                    return (Item('field', element=element),)
+                if self.size in ('', '*'):
+                    return (Item('end', element=element),)
+                count = int(self.size[1:]) // 8
+                if self.sequence:
+                    return Item('word', count), Item('word', 1), Item('field', element=element)
+                return (Item('prefix', count, element=element),)
+        return (Item('word', self.width, self.big_endian, type=self),)
+
+
+class RefReader:
+    """Reads one layout from left to right."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.at = 0
+
+    def take(self, pattern: str) -> re.Match | None:
+        if m := re.compile(pattern).match(self.text, self.at):
+            self.at = m.end()
+        return m
+
+    def need(self, pattern: str) -> re.Match:
+        m = self.take(pattern)
+        assert m, f'{self.text[self.at:]} is no {pattern}'
+        return m
+
+    def members(self, read) -> list[tuple]:
+        self.need('{')
+        result = []
+        while True:
+            name = self.need(r'(\w+):')[1]
+            result.append((name, read()))
+            if self.need('[,}]')[0] == '}':
+                return result
+
+    def read(self) -> Ref:
+        if self.take('struct'):
+            return Ref('struct', fields=self.members(self.read))
+        if m := self.take(r'bits(\d+)'):
+            return Ref('bits', width=int(m[1]) // 8, bits=self.members(lambda: int(self.need(r'\d+')[0])))
+        if m := self.take(r'array\[([^]]+)\](?:\(max=\d+\))?(\(seq=u8\))?'):
+            self.need('{')
+            r = Ref('array', size=m[1], sequence=bool(m[2]), element=self.read())
+            self.need('}')
+            return r
+        if m := self.take(r'(str|chars)(?:\[([^]]+)\])?(?:\(max=\d+\))?'):
+            return Ref(m[1], size=m[2] or '')
+        if m := self.take(r'([uif])(\d+)(be)?(?:=(bool|(?:enum|flags):\w+))?'):
+            return Ref('float' if m[1] == 'f' else 'int', width=int(m[2]) // 8, big_endian=bool(m[3]),
+                       signed=m[1] == 'i', annotation=m[4] or '')
+        word = self.need(r'empty|raw|\?')[0]
+        return Ref('raw' if word == '?' else word)
+
+
+def parse_layout(text: str) -> Ref:
+    reader = RefReader(text)
+    result = reader.read()
+    assert reader.at == len(text), text
+    return result
+
+
+# ---- comparing layouts ----
+
+def may_be_several(item: Item) -> bool:
+    """A word of odd width, or flags: bytes that a source lists one by one, or with padding beside them."""
+    return item.kind == 'word' and bool(item.type) and (item.size in (3, 5, 6, 7) or item.type.kind == 'flags')
+
+
+def match(ours: tuple[Item, ...], theirs: tuple[Item, ...], pairs: list | None = None) -> bool:
+    """Whether both are the same bytes. What we take as one (an address, text, flags over several words) may be several
+    words of the reference; every other word must be one there too. `pairs` collects our types with the words
+    of the reference: (Type, [(offset in bytes, Ref)])."""
+    rest = list(reversed(theirs))
+    for item in ours:
+        if not rest:
+            return False
+        if item.kind == 'bytes' or may_be_several(item) and rest[-1].size != item.size:
+            words, size = [], 0
+            while size < item.size:
+                if not rest or rest[-1].kind != 'word':
+                    return False
+                words.append((size, rest[-1].type))
+                size += rest.pop().size
+            if size != item.size:
+                return False
+            if pairs is not None:
+                pairs.append((item.type, words))
+            continue
+        other = rest.pop()
+        if (item.kind, item.size, item.big_endian) != (other.kind, other.size, other.big_endian):
+            return False
+        if not match(item.element, other.element, pairs):
+            return False
+        if pairs is not None and item.type and item.kind == 'word':
+            pairs.append((item.type, [(0, other.type)]))
+    return not rest
+
+
+# ---- the grammar expresses all of the reference ----
+
+def key(name: str) -> str:
+    name = re.sub('-+', '-', name.replace('_', '-').lower()).strip('-')
+    return name if name[0].isalpha() else 'f' + name
+
+
+def convert(r: Ref) -> str:
+    """A layout of the reference in our grammar."""
+    match r.kind:
+        case 'int':
+            text = f'{"i" if r.signed else "u"}{r.width * 8}{"be" if r.big_endian else ""}'
+            if r.annotation == 'bool':
+                return text + ' bool'
+            if r.annotation:
+                kind, _, name = r.annotation.partition(':')
+                return f'{text.replace("i", "u") if kind == "flags" else text} {kind} {key(name)}'
+            return text
+        case 'float':
+            return f'f{r.width * 8}'
+        case 'str':
+            return f'string[{convert_size(r.size)}]' if r.size else 'string'
+        case 'chars':
+            return f'string[{r.size}]'
+        case 'raw':
+            return 'bytes'
+        case 'empty':
+            return 'empty'
+        case 'bits':
+            parts = [f'{"_" if name.startswith("_pad") else key(name)}: {n}' for name, n in r.bits]
+            return f'u{r.width * 8} bits {{{", ".join(parts)}}}'
+        case 'struct':
+            return '{' + ', '.join(part for name, f in r.fields for part in convert_field(name, f)) + '}'
+    if is_byte(r.element):
+        return 'bytes' if r.size == '*' else f'bytes[{convert_size(r.size)}]'
+    return f'[{convert_size(r.size)}] {convert(r.element)}'
+
+
+def convert_size(size: str) -> str:
+    return '@' + key(size[1:]) if size.startswith('@') else size
+
+
+def is_byte(r: Ref) -> bool:
+    return r.kind == 'int' and r.width == 1 and not r.signed and not r.annotation
+
+
+def convert_field(name: str, r: Ref) -> list[str]:
+    if r.sequence:
+        assert is_byte(r.element)
+        return [f'{key(name)}-size: {r.size}', f'{key(name)}-sequence: u8', f'{key(name)}: bytes[@{key(name)}-size]']
+    return [f'{key(name)}: {convert(r)}']
+
+
+def all_layouts() -> list[str]:
+    return list(dict.fromkeys(r['layout'] for r in reference('tlvs')))
+
+
+def references(r: Ref):
+    if ':' in r.annotation:
+        yield (*r.annotation.split(':'), r.width * 8, r.signed)
+    for f in [f for _, f in r.fields] + ([r.element] if r.element else []):
+        yield from references(f)
+
+
+def enum_values(name: str, libqmi_only: bool) -> list[int]:
+    return list(dict.fromkeys(int(r['value']) for r in reference('enums')
+                              if r['name'] == name and (from_libqmi(r) or not libqmi_only)))
+
+
+def bit_numbers(values: list[int]) -> list[int]:
+    """Of masks; "none" and "all" are no bits."""
+    return [v.bit_length() - 1 for v in values if v > 0 and not v & (v - 1)]
+
+
+def write_reference_schema(path: Path, layouts: list[str]):
+    """One service with a TLV for every layout."""
+    lines = ['service = "everything"', 'id = 0x7F', 'title = "Every layout of the reference"']
+    uses: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+    for text in layouts:
+        for kind, name, bits, signed in references(parse_layout(text)):
+            uses.setdefault((kind, name), []).append((bits, signed))
+    for (kind, name), widths in uses.items():
+        lines.append(f'[{kind}.{key(name)}]')
+        values = enum_values(name, False)
+        if kind == 'flags':
+            numbers = [v for v in bit_numbers(values) if v < max(bits for bits, _ in widths)]
+        else:
+            numbers = [v for v in values if any(
+                -(1 << bits - 1) <= v < 1 << bits - 1 if signed else 0 <= v < 1 << bits for bits, signed in widths)]
+        assert numbers, name
+        lines += [f'v{i} = {v}' for i, v in enumerate(numbers)]
+    for number, text in enumerate(layouts):
+        if number % 200 == 0:
+            lines += [f'[indication.layouts-{number // 200}]', f'id = {number // 200}', 'access = "raw"',
+                      f'about = "Part {number // 200}."']
+        lines.append(f'tlv.0x{number % 200:02X} = "t{number}: {convert(parse_layout(text))}"')
+    path.write_text('\n'.join(lines) + '\n')
+
+
+def test_grammar_expresses_all_of_the_reference(tmp_path):
+    layouts = all_layouts()
+    assert len(layouts) > 1000
+    path = tmp_path / 'everything.toml'
+    write_reference_schema(path, layouts)
+    schema, errors = load([path], COMMON)
+    assert errors == []
+    tlvs = {t.key(): t for m in schema.services[0].indications.values() for t in m.response}
+    for number, text in enumerate(layouts):
+        ours = tlvs[f't{number}'].field.type
+        assert match(ours.layout(), parse_layout(text).layout()), f'{text} became {ours.layout()}'
+    Tables(schema).write()
+
+
+# Rows that need more than a mechanical conversion, as a person would write them.
+HARD = (
+    ('WMS 0x0031 response 0x01', '[u32] {memory-index: u32, tag: u8}'),
+    ('LOC 0x0039 request 0x26', '[u32] u16'),
+    ('DMS 0x0033 request 0x13', '{total-length: u16, size: u16, sequence: u8, segment: bytes[@size]}'),
+    ('PDS 0x003E request 0x01', '{name: string[u8], operation: u8, size: u32, part: u8, parts: u8, data: bytes[@size]}'),
+    ('PDS 0x0044 response 0x10', '{engine-enabled: u8 bool, validity: u24, latitude: f64 deg if validity.0,'
+     ' longitude: f64 deg if validity.0, uncertainty: f32 m if validity.0, altitude: f32 m if validity.1,'
+     ' vertical-uncertainty: f32 m if validity.1, time: u32 ms if validity.2, week: u16 if validity.3,'
+     ' time-uncertainty: u32 if validity.4, iono: u8 bool if validity.5, gps: {ephemeris: u32, almanac: u32,'
+     ' health: u32, visible: u32}, glonass: [4] u32, sbas: [4] u32 if validity.14, xtra: {week: u16, minutes: u16 min,'
+     ' hours: u16 h} if validity.18}'),
+    ('NAS 0x002F response 0x15', '{custom: u8 bool, physical: u32 bits {subtype-2: 1, mac: 1, rest: 6, _: 24},'
+     ' broadcast: u32 bits {generic: 1, _: 31}, application: u32 bits {multiflow: 1, enhanced: 1, _: 30}}'),
+    ('NAS 0x004D response 0x15', '{domain: valid u8, capability: valid u8, roaming: valid u8, forbidden: valid u8 bool,'
+     ' prl-match: valid u8 bool, revision: valid u8, base-station-revision: valid u8, concurrent: valid u8 bool,'
+     ' system: valid {sid: u16, nid: u16}, base-station: valid {id: u16, latitude: i32, longitude: i32},'
+     ' packet-zone: valid u16, network: valid plmn-ascii}'),
+    ('NAS 0x004D response 0x50', 'u24be none=0xFFFFFF'),
+    ('NAS 0x0039 response 0x12', '[u8] {name-encoding: u8, country-initials: u8, long-spare: u8, short-spare: u8,'
+     ' long: string[u8] coding c @name-encoding, short: string[u8] coding c @name-encoding}'),
+    ('NAS 0x0044 response 0x10', '{provider-encoding: u8, provider: string[u8] coding c @provider-encoding,'
+     ' short-encoding: u8, short-initials: u8, short-spare: u8, short: string[u8] coding c @short-encoding,'
+     ' long-encoding: u8, long-initials: u8, long-spare: u8, long: string[u8] coding c @long-encoding}'),
+    ('NAS 0x0044 response 0x13', '[u8] {long: string[u8*2] ucs2le, short: string[u8*2] ucs2le, language: u32}'),
+    ('VOICE 0x003A response 0x16', 'string[u8*2] ucs2le'),
+    ('VOICE 0x003A request 0x01', '{coding-scheme: u8, data: string[u8] coding c @coding-scheme}'),
+    ('NAS 0x0043 response 0x2F', '{plmn: plmn-bcd, area: u24be, cell: u64, physical-cell: u16, rsrq: i16 x0.1 dB,'
+     ' rsrp: i16 x0.1 dBm, snr: i16 x0.1 dB}'),
+    ('WDS 0x0020 request 0x10', 'ipv4le'),
+    ('WDS 0x0027 request 0x28', '{address: ipv6}'),
+    ('NAS 0x0034 response 0x23', 'u256 flags f'),
+    ('DMS 0x002D response 0x10', 'u16 flags f'),
+    ('DMS 0x002F response 0x01', '{count: u48 x5/4 ms, source: u16}'),
+    ('PDS 0x0001 indication 0x16', '{type: u8, interval: u16}'),
+)
+
+
+def layout_of(where: str) -> str:
+    service, message, direction, tlv = where.split()
+    rows = [r for r in reference('tlvs') if (r['service'], r['message_id'], r['direction'], r['tlv_id'])
+            == (service, message, direction, tlv)]
+    assert len(rows) == 1, where
+    return rows[0]['layout']
+
+
+def test_hard_rows(tmp_path):
+    lines = ['service = "hard"', 'id = 0x7F', 'title = "Hard rows"', '[flags.f]', 'a = 0', '[coding.c]', '0 = "gsm7"',
+             '[message.hard]', 'id = 1', 'kind = "query"', 'access = "raw"', 'about = "Every hard row."']
+    lines += [f'response.0x{number + 16:02X} = "t{number}: {text}"' for number, (_, text) in enumerate(HARD)]
+    path = tmp_path / 'hard.toml'
+    path.write_text('\n'.join(lines) + '\n')
+    schema, errors = load([path], COMMON)
+    assert errors == []
+    tlvs = schema.services[0].messages['hard'].response
+    assert len(tlvs) == len(HARD)
+    for (where, text), tlv in zip(HARD, tlvs):
+        layout = layout_of(where)
+        assert match(tlv.field.type.layout(), parse_layout(layout).layout()), f'{where}: {text} is not {layout}'
+
+
+# ---- the schema against the reference ----
+
+@dataclass
+class Difference:
+    row: str  # "nas 0x004D response 0x15"
+    what: str
+
+    def __str__(self):
+        return f'{self.row}: {self.what}'
+
+
+@dataclass
+class Comparison:
+    counts: dict[str, int]
+    differences: list[Difference]
+
+
+def compare_enum(ours: Type, words: list[tuple[int, Ref | None]]):
+    """What one of our values lacks of what the reference says of its words."""
+    for offset, word in words:
+        if not word or ':' not in word.annotation:
+            continue
+        kind, name = word.annotation.split(':')
+        bits = word.width * 8
+        values = enum_values(name, True)
+        if kind == 'flags':
+            wanted = {offset * 8 + b for b in bit_numbers(values) if b < bits}
+            if ours.kind == 'flags':
+                have = {v for v, _ in ours.enum.values}
+            elif ours.kind == 'bits':
+                have, at = set(), 0
+                for f in ours.fields:
+                    have |= set() if f.padding else set(range(at, at + f.bits))
+                    at += f.bits
+            else:
+                yield f'{name} are flags, here is {ours.kind}'
+                continue
+            what = 'bits'
+        else:
+            # Below zero stands for "not known" inside a program where the word has no sign.
+            wanted = {v % (1 << bits) for v in values if (-(1 << bits - 1) if word.signed else 0) <= v < 1 << bits}
+            if ours.kind == 'enum':
+                have = {v % (1 << bits) for v, _ in ours.enum.values}
+            elif ours.kind == 'bool':
+                have = {0, 1}
+            else:
+                yield f'{name} is an enumeration, here is {ours.kind}'
+                continue
+            what = 'values'
+        if lacking := sorted(wanted - have):
+            yield f'{what} {lacking} of {name} are missing'
+
+
+def compare_tlv(row: dict[str, str], tlvs: list[Tlv]):
+    theirs = parse_layout(row['layout'])
+    if row['layout'] == '?':
+        return
+    matching = None
+    for t in tlvs:
+        pairs: list = []
+        layout = ((Item('word', 1),) if t.field.valid_byte else ()) + t.field.type.layout()
+        if match(layout, theirs.layout(), pairs):
+            matching = pairs
+            break
+    if matching is None:
+        yield f'{row["name"]}: the layout is not {row["layout"]}'
+        return
+    if from_libqmi(row):
+        for ours, words in matching:
+            for text in compare_enum(ours, words) if ours else ():
+                yield f'{row["name"]}: {text}'
+        if row['direction'] == 'request' and tlvs[0].mandatory != (row['presence'] == 'mandatory'):
+            yield f'{row["name"]}: it is {row["presence"]}'
+
+
+def compare(name: str, schema: Schema) -> Comparison:
+    service = next(s for s in schema.services if s.name == name)
+    counts = dict.fromkeys(('messages', 'indications', 'TLVs'), 0)
+    differences: list[Difference] = []
+
+    def ident(m: dict[str, str]) -> tuple[bool, int, int]:
+        indication = m['kind'] == 'indication' if 'kind' in m else m['direction'] == 'indication'
+        return indication, int(m['message_id'], 16), int(m['vendor'] or '0', 16)
+
+    ours: dict[tuple[bool, int, int], Message] = {
+        (m.indication, m.id, m.vendor): m for known in (service.messages, service.indications) for m in known.values()}
+    known_messages = set()
+    for row in reference('messages'):
+        if row['service'].lower() != name:
+            continue
+        known_messages.add(ident(row))
+        if from_libqmi(row):
+            counts['indications' if row['kind'] == 'indication' else 'messages'] += 1
+            if ident(row) not in ours:
+                vendor = f' vendor {row["vendor"]}' if row['vendor'] else ''
+                differences.append(Difference(f'{name} {row["message_id"]} {row["kind"]}{vendor}', 'missing: ' + row['name']))
+    for k, m in ours.items():
+        if k not in known_messages:
+            differences.append(Difference(f'{name} 0x{m.id:04X} {m.name}', 'no source has such a message'))
+    known_tlvs = set()
+    for row in reference('tlvs'):
+        if row['service'].lower() != name or ident(row) not in ours:
+            continue
+        tlv = int(row['tlv_id'], 16)
+        if row['direction'] == 'response' and tlv == 2:
+            continue
+        m = ours[ident(row)]
+        known_tlvs.add((ident(row), row['direction'], tlv))
+        where = f'{name} {row["message_id"]} {row["direction"]} {row["tlv_id"]}'
+        found = [t for t in (m.request if row['direction'] == 'request' else m.response) if t.id == tlv]
+        if from_libqmi(row):
+            counts['TLVs'] += 1
+            if not found:
+                differences.append(Difference(where, f'missing: {row["name"]}: {row["layout"]}'))
+        if found:
+            differences += [Difference(where, text) for text in compare_tlv(row, found)]
+    for k, m in ours.items():
+        for direction, tlvs in (('request', m.request), ('indication' if m.indication else 'response', m.response)):
+            for t in tlvs:
+                if k in known_messages and not t.alternative and (k, direction, t.id) not in known_tlvs:
+                    differences.append(Difference(f'{name} 0x{m.id:04X} {direction} 0x{t.id:02X}',
+                                                  f'{t.key()}: no source has such a TLV'))
+    return Comparison(counts, differences)
+
+
+@cache
+def exceptions() -> dict[str, str]:
+    """Rows where the schema is right and the reference is not, with the reason."""
+    with open(ROOT / 'tests/data/schema-exceptions.toml', 'rb') as f:
+        return {e['row']: e['reason'] for e in tomllib.load(f).get('exception', [])}
+
+
+def unexpected(c: Comparison) -> list[Difference]:
+    return [d for d in c.differences if d.row not in exceptions()]
+
+
+@cache
+def the_schema() -> tuple[Schema, list[str]]:
+    return load([ROOT / f'interfaces/{name}.toml' for name in SERVICES], COMMON)
+
+
+def test_lint():
+    assert the_schema()[1] == []
+
+
+def pytest_generate_tests(metafunc):
+    # A hook and not a decorator: without pytest the file is still a program.
+    if 'name' in metafunc.fixturenames:
+        metafunc.parametrize('name', SERVICES)
+
+
+def test_service_covers_the_reference(name):
+    comparison = compare(name, the_schema()[0])
+    assert comparison.counts['TLVs'] > 10
+    assert [str(d) for d in unexpected(comparison)] == []
+
+
+def test_every_exception_is_needed():
+    needed = {d.row for name in SERVICES for d in compare(name, the_schema()[0]).differences}
+    assert sorted(set(exceptions()) - needed) == []
+    assert all(exceptions().values())
+
+
+def test_protocol_errors():
+    ours = {value for value, _ in the_schema()[0].common.enums['qmi-error'].values}
+    assert {int(r['value']) for r in reference('errors') if from_libqmi(r)} - ours == set()
+
+
+def main(names: list[str]) -> int:
+    failed = 0
+    for name in names:
+        schema, errors = load([ROOT / f'interfaces/{name}.toml'], COMMON)
+        for error in errors:
+            print(error)
+        comparison = compare(name, schema)
+        for d in comparison.differences:
+            print(f'{d}  (excepted: {exceptions()[d.row]})' if d.row in exceptions() else d)
+        left = len(unexpected(comparison)) + len(errors)
+        print(f'{name}: reference has {", ".join(f"{n} {what}" for what, n in comparison.counts.items())};'
+              f' {left} missing, different or wrong')
+        failed += left
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:] or list(SERVICES)))
