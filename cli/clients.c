@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <time.h>
+
+#include "bus.h"
+#include "json.h"
+#include "reply.h"
+#include "table.h"
+
+static uint64_t number_of(const Value *entry, const char *key) {
+        const Value *v = value_dict_get(entry, key);
+        uint64_t number;
+
+        return v && value_get_u64(v, &number) >= 0 ? number : 0;
+}
+
+static const char *text_of(const Value *entry, const char *key) {
+        const Value *v = value_dict_get(entry, key);
+
+        return v && v->type == VALUE_STRING ? v->string : "";
+}
+
+static bool is_set(const Value *entry, const char *key) {
+        const Value *v = value_dict_get(entry, key);
+
+        return v && v->type == VALUE_BOOL && v->boolean;
+}
+
+static const char *local_time(uint64_t usec, Arena *a) {
+        time_t seconds = (time_t) (usec / USEC_PER_SEC);
+        char text[32];
+        struct tm tm;
+
+        if (usec == 0 || !localtime_r(&seconds, &tm) ||
+            strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+                return "";
+        return arena_strndup(a, text, strlen(text));
+}
+
+/* Where it comes from, for people: the caller's own one, an object, one that waits for its end. */
+static const char *kind_of(const Value *entry, Arena *a) {
+        const char *path = text_of(entry, "path");
+
+        if (is_set(entry, "lingering"))
+                return "lingering";
+        if (is_set(entry, "implicit"))
+                return "implicit";
+        if (*path)
+                return arena_printf(a, "%s%s", is_set(entry, "persist") ? "persistent " : "",
+                                    bus_device_name(path));
+        return "shared";
+}
+
+static int print_table(const Options *o, Arena *a, const Value *clients) {
+        static const char *const headers[] = { "SERVICE",  "CID",   "OWNER", "PROGRAM",
+                                               "REQUESTS", "SINCE", "CLIENT" };
+        Table t = { .arena = a, .headers = headers, .n_columns = ELEMENTSOF(headers) };
+
+        for (uint32_t i = 0; i < clients->n; i++) {
+                const Value *entry = &clients->elements[i];
+                const char **cells = table_add(&t);
+
+                if (!cells)
+                        return cli_oom();
+                cells[0] = text_of(entry, "service");
+                cells[1] = arena_printf(a, "%" PRIu64, number_of(entry, "client_id"));
+                cells[2] = text_of(entry, "owner");
+                cells[3] = text_of(entry, "program");
+                cells[4] = arena_printf(a, "%" PRIu64, number_of(entry, "requests"));
+                cells[5] = local_time(number_of(entry, "since"), a);
+                cells[6] = kind_of(entry, a);
+                for (size_t k = 0; k < ELEMENTSOF(headers); k++)
+                        if (!cells[k])
+                                return cli_oom();
+        }
+        table_print(&t, stdout, o->legend);
+        return EXIT_OK;
+}
+
+int verb_clients(const Options *o, char **args, size_t n_args) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_free_ char *device = NULL;
+        _cleanup_(arena_done) Arena a;
+        Value clients;
+        int r;
+
+        arena_init(&a);
+        r = bus_connect(o, &bus);
+        if (r != EXIT_OK)
+                return r;
+        r = bus_find_device(o, bus, &device);
+        if (r != EXIT_OK)
+                return r;
+        r = bus_new_call(bus, device, QMID_DEVICE_INTERFACE, "ListClients", &m);
+        if (r != EXIT_OK)
+                return r;
+        r = sd_bus_message_append(m, "a{sv}", 0);
+        if (r < 0)
+                return bus_fail_errno("clients", r);
+        r = bus_call(o, bus, m, "clients", BUS_TIMEOUT_USEC, &reply);
+        if (r != EXIT_OK)
+                return r;
+        r = reply_read(reply, &a, &clients);
+        if (r >= 0 && clients.type != VALUE_ARRAY)
+                r = -EBADMSG;
+        if (r < 0)
+                return bus_fail_errno("clients", r);
+
+        return o->json != JSON_OFF ? json_print(stdout, &clients, o->json) : print_table(o, &a, &clients);
+}

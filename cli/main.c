@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "json.h"
+
+typedef struct Verb {
+        const char *name;
+        size_t min_args, max_args;
+        int (*run)(const Options *o, char **args, size_t n_args);
+} Verb;
+
+static const Verb verbs[] = {
+        { "list", 0, 0, verb_list },
+        { "status", 0, 0, verb_status },
+        { "call", 2, SIZE_MAX, verb_call },
+        { "raw", 2, SIZE_MAX, verb_raw },
+        { "monitor", 0, SIZE_MAX, verb_monitor },
+        { "describe", 0, 2, verb_describe },
+        { "clients", 0, 0, verb_clients },
+};
+
+static const char help[] = "qmictl [OPTION...] COMMAND\n"
+                           "\n"
+                           "Talk to cellular modems through qmid.\n"
+                           "\n"
+                           "Commands:\n"
+                           "  list                                 The devices\n"
+                           "  status                               One device: services, network, signal\n"
+                           "  call SERVICE MESSAGE [KEY=VALUE...]  Send a message and show the answer\n"
+                           "  raw SERVICE 0xID [TLV...]            Send bytes and show the answer's bytes\n"
+                           "  monitor [SERVICE...]                 Show indications as they come\n"
+                           "  describe [SERVICE [MESSAGE]]         What there is to call, without a modem\n"
+                           "  clients                              Who holds which client id\n"
+                           "\n"
+                           "Options:\n"
+                           "  -d --device=DEVICE    A name, /dev/cdc-wdm0, wwan0, an ID_PATH or an IMEI\n"
+                           "  -H --host=[USER@]HOST Through ssh, on another machine\n"
+                           "  -M --machine=NAME     In a container\n"
+                           "     --timeout=SECONDS  Wait so long at most for each answer\n"
+                           "     --json=MODE        JSON: short (a line each) or pretty\n"
+                           "  -j                    The same as --json=short\n"
+                           "     --no-legend        No headings above tables\n"
+                           "  -h --help             Show this\n"
+                           "     --version          Show the version\n"
+                           "\n"
+                           "qmictl(1) has the rest, exit codes among it.\n";
+
+static int parse_timeout(const char *text, uint64_t *ret_usec) {
+        char *end;
+        double seconds;
+
+        seconds = strtod(text, &end);
+        if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e9)
+                return cli_error(EXIT_USAGE, "--timeout: '%s' is no number of seconds above 0", text);
+        *ret_usec = MAX((uint64_t) (seconds * 1e6), UINT64_C(1));
+        return EXIT_OK;
+}
+
+static int parse_json(const char *text, JsonMode *ret) {
+        if (streq(text, "short"))
+                *ret = JSON_SHORT;
+        else if (streq(text, "pretty"))
+                *ret = JSON_PRETTY;
+        else if (streq(text, "off"))
+                *ret = JSON_OFF;
+        else
+                return cli_error(EXIT_USAGE, "--json: '%s' is neither short nor pretty nor off", text);
+        return EXIT_OK;
+}
+
+int main(int argc, char **argv) {
+        enum {
+                ARG_JSON = 256,
+                ARG_TIMEOUT,
+                ARG_NO_LEGEND,
+                ARG_VERSION,
+        };
+        static const struct option long_options[] = {
+                { "device", required_argument, NULL, 'd' },
+                { "host", required_argument, NULL, 'H' },
+                { "machine", required_argument, NULL, 'M' },
+                { "json", required_argument, NULL, ARG_JSON },
+                { "timeout", required_argument, NULL, ARG_TIMEOUT },
+                { "no-legend", no_argument, NULL, ARG_NO_LEGEND },
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, ARG_VERSION },
+                {},
+        };
+        Options o = { .device = "", .legend = true };
+        const Verb *verb = NULL;
+        size_t n_args;
+        int c, r;
+
+        while ((c = getopt_long(argc, argv, "d:H:M:jh", long_options, NULL)) >= 0) {
+                r = EXIT_OK;
+                switch (c) {
+                case 'd':
+                        o.device = optarg;
+                        break;
+                case 'H':
+                        o.host = optarg;
+                        break;
+                case 'M':
+                        o.machine = optarg;
+                        break;
+                case 'j':
+                        o.json = JSON_SHORT;
+                        break;
+                case ARG_JSON:
+                        r = parse_json(optarg, &o.json);
+                        break;
+                case ARG_TIMEOUT:
+                        r = parse_timeout(optarg, &o.timeout_usec);
+                        break;
+                case ARG_NO_LEGEND:
+                        o.legend = false;
+                        break;
+                case 'h':
+                        fputs(help, stdout);
+                        return EXIT_OK;
+                case ARG_VERSION:
+                        puts("qmictl " PROJECT_VERSION);
+                        return EXIT_OK;
+                default:
+                        return EXIT_USAGE; /* getopt has said why */
+                }
+                if (r != EXIT_OK)
+                        return r;
+        }
+        if (o.host && o.machine)
+                return cli_error(EXIT_USAGE, "--host and --machine exclude each other");
+        if (optind == argc)
+                return cli_error(EXIT_USAGE, "no command; 'qmictl --help' lists them");
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (streq(verbs[i].name, argv[optind]))
+                        verb = &verbs[i];
+        if (!verb)
+                return cli_error(EXIT_USAGE, "unknown command '%s'; 'qmictl --help' lists them",
+                                 argv[optind]);
+        n_args = (size_t) (argc - optind - 1);
+        if (n_args < verb->min_args || n_args > verb->max_args)
+                return cli_error(EXIT_USAGE, "%s: too %s arguments; 'qmictl --help' shows them", verb->name,
+                                 n_args < verb->min_args ? "few" : "many");
+
+        r = verb->run(&o, argv + optind + 1, n_args);
+        if (r == EXIT_OK && (fflush(stdout) < 0 || ferror(stdout)))
+                return cli_error(EXIT_REFUSED, "cannot write the output");
+        return r;
+}

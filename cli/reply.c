@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reply.h"
+
+#include "bus/value.h"
+
+static int read_elements(sd_bus_message *m, char container, const char *contents, Arena *a, Value *ret) {
+        Value v = { .type = VALUE_ARRAY };
+        uint32_t n_allocated = 0;
+        int r;
+
+        v.signature = arena_strndup(a, contents, strlen(contents));
+        if (!v.signature)
+                return -ENOMEM;
+        r = sd_bus_message_enter_container(m, container, contents);
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_at_end(m, false)) == 0) {
+                if (v.n == n_allocated) {
+                        Value *grown;
+
+                        n_allocated = MAX(2 * n_allocated, 8U);
+                        grown = arena_alloc(a, n_allocated * sizeof(Value));
+                        if (!grown)
+                                return -ENOMEM;
+                        if (v.n > 0)
+                                memcpy(grown, v.elements, v.n * sizeof(Value));
+                        v.elements = grown;
+                }
+                r = reply_read(m, a, &v.elements[v.n]);
+                if (r < 0)
+                        return r;
+                v.n++;
+        }
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        *ret = v;
+        return 0;
+}
+
+/* a{s…} and a{o…} */
+static int read_entries(sd_bus_message *m, const char *contents, Arena *a, Value *ret) {
+        Value dict = { .type = VALUE_DICT };
+        char entry[64];
+        size_t n = strlen(contents) - 2;
+        int r;
+
+        if (n >= sizeof(entry))
+                return -EBADMSG;
+        memcpy(entry, contents + 1, n);
+        entry[n] = '\0';
+
+        r = sd_bus_message_enter_container(m, 'a', contents);
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', entry)) > 0) {
+                const char *key;
+                Value *v;
+
+                r = sd_bus_message_read_basic(m, entry[0], &key);
+                if (r < 0)
+                        return r;
+                v = value_dict_add(&dict, a, key);
+                if (!v)
+                        return -ENOMEM;
+                r = reply_read(m, a, v);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        *ret = dict;
+        return 0;
+}
+
+static int read_basic(sd_bus_message *m, char type, Value *ret) {
+        union {
+                int b;
+                uint8_t y;
+                int16_t n;
+                uint16_t q;
+                int32_t i;
+                uint32_t u;
+        } raw = {};
+        Value v = { .type = (ValueType) type };
+        int r;
+
+        switch (type) {
+        case 'b':
+                r = sd_bus_message_read_basic(m, type, &raw.b);
+                v.boolean = raw.b;
+                break;
+        case 'y':
+                r = sd_bus_message_read_basic(m, type, &raw.y);
+                v.u64 = raw.y;
+                break;
+        case 'n':
+                r = sd_bus_message_read_basic(m, type, &raw.n);
+                v.i64 = raw.n;
+                break;
+        case 'q':
+                r = sd_bus_message_read_basic(m, type, &raw.q);
+                v.u64 = raw.q;
+                break;
+        case 'i':
+                r = sd_bus_message_read_basic(m, type, &raw.i);
+                v.i64 = raw.i;
+                break;
+        case 'u':
+                r = sd_bus_message_read_basic(m, type, &raw.u);
+                v.u64 = raw.u;
+                break;
+        case 'x':
+                r = sd_bus_message_read_basic(m, type, &v.i64);
+                break;
+        case 't':
+                r = sd_bus_message_read_basic(m, type, &v.u64);
+                break;
+        case 'd':
+                r = sd_bus_message_read_basic(m, type, &v.number);
+                break;
+        case 's':
+        case 'o':
+        case 'g':
+                v.type = VALUE_STRING;
+                r = sd_bus_message_read_basic(m, type, &v.string);
+                break;
+        default:
+                r = -EBADMSG;
+        }
+        if (r < 0)
+                return r;
+        *ret = v;
+        return 0;
+}
+
+int reply_read(sd_bus_message *m, Arena *a, Value *ret) {
+        const char *contents;
+        const void *bytes;
+        size_t n_bytes;
+        char type;
+        int r;
+
+        r = sd_bus_message_peek_type(m, &type, &contents);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -EBADMSG;
+        switch (type) {
+        case 'v':
+                r = sd_bus_message_enter_container(m, 'v', contents);
+                if (r < 0)
+                        return r;
+                r = reply_read(m, a, ret);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                return r < 0 ? r : 0;
+        case 'r':
+                return read_elements(m, type, contents, a, ret);
+        case 'a':
+                if (streq(contents, "(yay)"))
+                        return bus_read_tlvs(m, a, ret);
+                if (streq(contents, "y")) {
+                        r = sd_bus_message_read_array(m, 'y', &bytes, &n_bytes);
+                        if (r < 0)
+                                return r;
+                        *ret = (Value){ .type = VALUE_BYTES, .n = (uint32_t) n_bytes, .bytes = bytes };
+                        return 0;
+                }
+                if (contents[0] == '{')
+                        return contents[1] == 's' || contents[1] == 'o' ? read_entries(m, contents, a, ret)
+                                                                        : -EBADMSG;
+                return read_elements(m, type, contents, a, ret);
+        default:
+                return read_basic(m, type, ret);
+        }
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services.h"
+
+#include "cli.h"
+
+int service_find(const char *name, const SchemaService **ret) {
+        const SchemaService *s = schema_service_by_name(name);
+
+        if (!s)
+                return cli_error(EXIT_USAGE, "unknown service '%s'; 'qmictl describe' lists those there are",
+                                 name);
+        *ret = s;
+        return EXIT_OK;
+}
+
+int message_find(const SchemaService *s, const char *name, const SchemaMessage **ret) {
+        const char *service = schema_string(s->name);
+        const SchemaMessage *m = schema_message_by_name(s, name);
+
+        if (!m && schema_indication_by_name(s, name))
+                return cli_error(EXIT_USAGE, "%s %s is an indication; 'qmictl monitor %s' shows it", service,
+                                 name, service);
+        if (!m)
+                return cli_error(EXIT_USAGE,
+                                 "unknown message '%s'; 'qmictl describe %s' lists those there are", name,
+                                 service);
+        *ret = m;
+        return EXIT_OK;
+}
+
+char *message_title(const SchemaMessage *m, Arena *a) {
+        return arena_printf(a, "%s %s", schema_string(schema_services[m->service].name),
+                            schema_string(m->name));
+}
