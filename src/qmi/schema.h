@@ -171,7 +171,7 @@ typedef struct SchemaMessage {
 
 typedef struct SchemaService {
         uint32_t name;      /* "nas" */
-        uint32_t interface; /* "org.qmid1.Nas" */
+        uint32_t interface; /* "org.qmid1.Nas"; "" for CTL, which is not on the bus */
         uint16_t id;
         uint16_t vendor;
         uint16_t first_message, n_messages;       /* requests sorted by id, vendor */
