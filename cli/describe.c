@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
+#include <math.h>
 
 #include "cli.h"
 #include "description.h"
@@ -73,28 +74,23 @@ static void print_about(const Value *message, size_t indent) {
         putchar('\n');
 }
 
-/* "query, class status, up to 300 s" */
+/* "0x0021, client, class control, up to 300 s" */
 static void print_properties(const Value *message, OutputLine *l) {
-        char text[64];
+        char text[128];
+        int n;
 
-        snprintf(text, sizeof(text), "0x%04" PRIx64, number_of(message, "id"));
-        output_word(l, text);
-        if (is_set(message, "kind")) {
-                snprintf(text, sizeof(text), "%s", text_of(message, "kind"));
-                output_word(l, text);
-        }
-        if (is_set(message, "access")) {
-                output_word(l, "class");
-                output_word(l, text_of(message, "access"));
-        }
-        if (is_set(message, "timeout")) {
-                snprintf(text, sizeof(text), "takes up to %" PRIu64 " s", number_of(message, "timeout"));
-                output_words(l, text);
-        }
-        if (is_set(message, "vendor")) {
-                snprintf(text, sizeof(text), "vendor 0x%04" PRIx64 " only", number_of(message, "vendor"));
-                output_words(l, text);
-        }
+        n = snprintf(text, sizeof(text), "0x%04" PRIx64, number_of(message, "id"));
+        if (is_set(message, "kind"))
+                n += snprintf(text + n, sizeof(text) - n, ", %s", text_of(message, "kind"));
+        if (is_set(message, "access"))
+                n += snprintf(text + n, sizeof(text) - n, ", class %s", text_of(message, "access"));
+        if (is_set(message, "timeout"))
+                n += snprintf(text + n, sizeof(text) - n, ", up to %" PRIu64 " s",
+                              number_of(message, "timeout"));
+        if (is_set(message, "vendor"))
+                n += snprintf(text + n, sizeof(text) - n, ", vendor 0x%04" PRIx64 " only",
+                              number_of(message, "vendor"));
+        output_words(l, text);
 }
 
 static void print_heads(const Value *list, const char *heading, const char *name_key) {
@@ -138,7 +134,7 @@ static void print_field(const Value *f, size_t indent, size_t key_width) {
         const Value *symbols = value_dict_get(f, "symbols"), *step = value_dict_get(f, "step"),
                     *fields = value_dict_get(f, "fields");
         const char *unit = text_of(f, "unit");
-        char text[64], number[OUTPUT_NUMBER_MAX];
+        char text[64], number[32];
         OutputLine l;
 
         printf("%-*s  ", (int) key_width, text_of(f, "key"));
@@ -146,7 +142,8 @@ static void print_field(const Value *f, size_t indent, size_t key_width) {
         output_words(&l, text_of(f, "type"));
         if (step) {
                 output_words(&l, "in steps of");
-                output_word(&l, output_number(step->number < 0 ? -step->number : step->number, number));
+                snprintf(number, sizeof(number), "%.6g", fabs(step->number));
+                output_word(&l, number);
                 if (unit)
                         output_word(&l, unit);
         } else if (unit) {

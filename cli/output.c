@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,6 +12,10 @@
 #define KEY_WIDTH_MAX 32U
 
 const char *output_number(double number, char buffer[static OUTPUT_NUMBER_MAX]) {
+        if (number == trunc(number) && fabs(number) < 1e15) { /* not 3e+01 */
+                snprintf(buffer, OUTPUT_NUMBER_MAX, "%.0f", number);
+                return buffer;
+        }
         for (int digits = 1; digits <= 17; digits++) {
                 snprintf(buffer, OUTPUT_NUMBER_MAX, "%.*g", digits, number);
                 if (strtod(buffer, NULL) == number)
