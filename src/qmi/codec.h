@@ -24,12 +24,20 @@ typedef struct CodecError {
 } CodecError;
 
 /* Encodes a dictionary (VALUE_DICT) as the TLVs of a message. Values are taken as dbus-api says: any
- * integer type where it fits, enums and flags as symbols or numbers, a scaled number must hit a step.
- * 0; -EINVAL and `error` filled in (unknown key, wrong type, missing field, out of range); -EMSGSIZE (likewise
+ * integer type where it fits, enums as symbols or numbers, flags as an array of symbols, "bit17" or bit
+ * numbers or as one number of all bits, booleans also as 0 and 1, bytes also as an array of numbers. A
+ * scaled number must hit a step. In place of a text its "<key>_bytes" may be given. What decoding leaves out
+ * may be missing. Mandatory TLVs are demanded of requests only. Of several layouts the first is sent. 0;
+ * -EINVAL and `error` filled in (unknown key, wrong type, missing field, out of range); -EMSGSIZE (likewise
  * filled in) when the TLVs do not fit into a frame; -ENOMEM. On errors `w` holds what was written so far.
  * The result TLV of a response is not written: the simulator puts it itself. */
 int message_encode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const Value *dict,
                    TlvWriter *w, CodecError *error);
+
+/* Whether a layout is one for modems of this vendor; with 0 (unknown) any is. */
+static inline bool schema_tlv_is_for(const SchemaTlv *row, uint16_t vendor) {
+        return row->vendor == 0 || vendor == 0 || row->vendor == vendor;
+}
 
 /* The rows of TLVs for a direction. */
 static inline SchemaTlvs message_tlvs(const SchemaMessage *m, QmiMessageType type) {

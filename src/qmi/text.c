@@ -351,3 +351,14 @@ ssize_t text_encode(TextCoding coding, const char *text, uint8_t *buffer, size_t
                 return -ENOBUFS;
         return (ssize_t) s.n;
 }
+
+TextCoding text_coding(const SchemaType *t, const uint64_t *words) {
+        if (!(t->flags & SCHEMA_CODING_BY_FIELD))
+                return t->coding;
+        for (const SchemaCoding *c = schema_codings + t->coding;; c++) {
+                if (c->value == words[t->coding_field])
+                        return c->coding;
+                if (c->is_last)
+                        return _TEXT_CODING_INVALID;
+        }
+}

@@ -18,4 +18,8 @@ int text_decode(TextCoding coding, const uint8_t *bytes, size_t n_bytes, Arena *
  * the number of bytes. `buffer` NULL: counts only. */
 ssize_t text_encode(TextCoding coding, const char *text, uint8_t *buffer, size_t n_buffer);
 
+/* The coding of a SCHEMA_STRING. `words`: what the earlier fields of its struct hold, one of which may
+ * decide. _TEXT_CODING_INVALID when that one has a value that stands for no coding. */
+TextCoding text_coding(const SchemaType *t, const uint64_t *words);
+
 bool utf8_is_valid(const char *s, size_t n);
