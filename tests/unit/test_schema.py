@@ -502,6 +502,37 @@ def test_service_covers_the_reference(name):
     assert [str(d) for d in unexpected(comparison)] == []
 
 
+# What is done to wda.toml, and the row in which the comparison must see it.
+DOCTORED = (
+    ('request.0x1C  = "uplink-max-size: u32 B"', '', 'wda 0x0020 request 0x1C', 'missing'),
+    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x1C  = "uplink-max-size: u16 B"', 'wda 0x0020 request 0x1C',
+     'the layout is not u32'),
+    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x1C  = "uplink-max-size: u32be B"', 'wda 0x0020 request 0x1C',
+     'the layout is not u32'),
+    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x1C  = "uplink-max-size: u32 B mandatory"',
+     'wda 0x0020 request 0x1C', 'it is optional'),
+    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x6C  = "uplink-max-size: u32 B"',
+     'wda 0x0020 request 0x6C', 'no source has such a TLV'),
+    ('interface = "u32"', 'interface = "u16"', 'wda 0x0021 request 0x10', 'the layout is not struct{'),
+    ('"messages: bytes[u16]"', '"messages: bytes[u8]"', 'wda 0x001E response 0x10', 'the layout is not array[u16]{u8}'),
+    ('"messages: bytes[u16]"', '"messages: bytes"', 'wda 0x001E response 0x10', 'the layout is not array[u16]{u8}'),
+    ('raw-ip = 2', 'raw-ip = 4', 'wda 0x0021 response 0x11', 'values [2] of QmiWdaLinkLayerProtocol are missing'),
+    ('id     = 0x0021', 'id     = 0x0721', 'wda 0x0021 request/response', 'missing'),
+    ('id     = 0x0021', 'id     = 0x0721', 'wda 0x0721 get-data-format', 'no source has such a message'),
+)
+
+
+def test_comparison_sees_what_is_wrong(tmp_path):
+    good = (ROOT / 'interfaces/wda.toml').read_text(encoding='utf-8')
+    path = tmp_path / 'wda.toml'
+    for old, new, row, what in DOCTORED:
+        assert good.count(old) == 1, old
+        path.write_text(good.replace(old, new), encoding='utf-8')
+        schema, errors = load([path], COMMON)
+        assert errors == []
+        assert any(d.row == row and what in d.what for d in compare('wda', schema).differences), (new, row)
+
+
 def test_every_exception_is_needed():
     needed = {d.row for name in SERVICES for d in compare(name, the_schema()[0]).differences}
     assert sorted(set(exceptions()) - needed) == []
