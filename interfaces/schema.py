@@ -166,7 +166,8 @@ class Type:
                 or any(f.type.is_broken() for f in self.fields))
 
     def has_text(self) -> bool:
-        return self.kind == 'string' or (self.kind == 'array' and self.element.has_text())
+        return (self.kind == 'string' or self.kind.startswith('plmn-')
+                or (self.kind == 'array' and self.element.has_text()))
 
     def has_secret(self) -> bool:
         return (any(f.secret or f.type.has_secret() for f in self.fields)
