@@ -342,7 +342,10 @@ const Value *answers_get(Answers *a, const char *key) {
         if (message_ref_parse(key, a->vendor, &ref, &error) < 0)
                 return NULL;
         answer = answers_find(a, ref.service, ref.message, ref.is_indication);
-        return answer ? entries_get(&answer->values, ref.rest) : NULL;
+        if (!answer)
+                return NULL;
+        return strncmp(ref.rest, "!failed.", 8) == 0 ? entries_get(&answer->failed, ref.rest + 8)
+                                                     : entries_get(&answer->values, ref.rest);
 }
 
 static bool schema_has_key(const SchemaMessage *m, const char *key) {

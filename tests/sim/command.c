@@ -101,19 +101,28 @@ static int command_add(Modem *m, Exchange *x, char *args, FILE *reply, char **re
         return answers_set_value(&m->answers, key, &number, 0, ret_error);
 }
 
-/* Copies a value of the request, if it is there. */
+/* Copies a value of the request, or of an answer, if it is there. */
 static int command_copy(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        Value scalar = { .type = VALUE_DICT };
         const Value *v;
         char *from, *to;
         int r;
 
-        r = word_take(&args, "request.KEY", &from, ret_error);
+        r = word_take(&args, "what to copy", &from, ret_error);
         if (r >= 0)
                 r = word_take(&args, "the key", &to, ret_error);
         if (r < 0)
                 return r;
         v = rule_lookup(from, &m->answers, x->decoded);
-        return v ? answers_set_value(&m->answers, to, v, 0, ret_error) : 0;
+        if (!v || strncmp(from, "request.", 8) == 0)
+                return v ? answers_set_value(&m->answers, to, v, 0, ret_error) : 0;
+
+        /* What it points to moves when another entry is added. */
+        r = scalar_copy(v, &scalar);
+        if (r >= 0)
+                r = answers_set_value(&m->answers, to, &scalar, 0, ret_error);
+        scalar_done(&scalar);
+        return r;
 }
 
 static int command_fail(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
@@ -504,7 +513,7 @@ static const Command commands[] = {
         { "set", command_set },                 /* KEY = VALUE */
         { "unset", command_unset },             /* KEY */
         { "add", command_add },                 /* NUMBER KEY */
-        { "copy", command_copy, true },         /* request.KEY KEY */
+        { "copy", command_copy, true },         /* request.KEY|KEY KEY */
         { "fail", command_fail, true },         /* QMI-ERROR */
         { "register", command_register, true }, /* INDICATION|all [request.KEY] */
         { "abort", command_abort, true },       /* request.KEY */

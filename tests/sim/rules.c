@@ -48,22 +48,34 @@ static int strings_add(char ***strings, size_t *n, const char *text) {
         return 0;
 }
 
-/* "LEFT == RIGHT" taken apart in place: 1 for ==, -1 for !=, 0 for a lone key. */
-static int condition_split(char *text, const char **ret_left, const char **ret_right) {
-        char *op = strstr(text, " == ");
-        int sign = 1;
+typedef enum Operator {
+        OPERATOR_EXISTS, /* a lone key */
+        OPERATOR_EQUAL,
+        OPERATOR_UNEQUAL,
+        OPERATOR_HAS,
+        _OPERATOR_MAX,
+} Operator;
 
-        if (!op) {
-                op = strstr(text, " != ");
-                sign = -1;
-        }
+/* "LEFT == RIGHT" taken apart in place. */
+static Operator condition_split(char *text, const char **ret_left, const char **ret_right) {
+        static const char *const names[_OPERATOR_MAX] = {
+                [OPERATOR_EQUAL] = " == ",
+                [OPERATOR_UNEQUAL] = " != ",
+                [OPERATOR_HAS] = " has ",
+        };
+
         *ret_left = text;
         *ret_right = NULL;
-        if (!op)
-                return 0;
-        *op = '\0';
-        *ret_right = op + 4;
-        return sign;
+        for (Operator o = OPERATOR_EQUAL; o < _OPERATOR_MAX; o++) {
+                char *p = strstr(text, names[o]);
+
+                if (p) {
+                        *p = '\0';
+                        *ret_right = p + strlen(names[o]);
+                        return o;
+                }
+        }
+        return OPERATOR_EXISTS;
 }
 
 static bool is_key(const char *s) {
@@ -133,28 +145,41 @@ const Value *rule_lookup(const char *key, Answers *a, const Value *request) {
 
 static bool condition_holds(const char *text, Answers *a, const Value *request) {
         _cleanup_free_ char *copy = NULL;
-        const Value *l, *r;
         Value literal = { .type = VALUE_DICT };
+        const Value *l, *r = NULL;
         const char *left, *right;
-        bool equal;
-        int sign;
+        bool holds = false;
+        Operator o;
 
         copy = strdup(text);
         if (!copy)
                 return false;
-        sign = condition_split(copy, &left, &right);
+        o = condition_split(copy, &left, &right);
         l = rule_lookup(left, a, request);
-        if (sign == 0)
-                return l;
-        if (is_key(right))
+        if (right && is_key(right))
                 r = rule_lookup(right, a, request);
-        else if (scalar_parse(right, &literal) >= 0)
+        else if (right && scalar_parse(right, &literal) >= 0)
                 r = &literal;
-        else
-                return false;
-        equal = l && r && scalar_equal(l, r);
+
+        switch (o) {
+        case OPERATOR_EXISTS:
+                holds = l;
+                break;
+        case OPERATOR_EQUAL:
+                holds = l && r && scalar_equal(l, r);
+                break;
+        case OPERATOR_UNEQUAL:
+                holds = !(l && r && scalar_equal(l, r));
+                break;
+        case OPERATOR_HAS:
+                for (uint32_t i = 0; l && r && l->type == VALUE_ARRAY && i < l->n && !holds; i++)
+                        holds = scalar_equal(&l->elements[i], r);
+                break;
+        case _OPERATOR_MAX:
+                break;
+        }
         scalar_done(&literal);
-        return equal == (sign > 0);
+        return holds;
 }
 
 bool rule_applies(const Rule *rule, Answers *a, const Value *request) {

@@ -34,7 +34,7 @@ int rules_begin(Rules *r, const char *message, uint16_t vendor, unsigned line, c
 int rules_add_condition(Rules *r, const char *text, uint16_t vendor, char **ret_error);
 int rules_add_action(Rules *r, const char *text, char **ret_error);
 
-/* `request` as decoded. 1 if all conditions hold, else 0. */
+/* Whether all conditions hold; `request` as decoded. */
 bool rule_applies(const Rule *r, Answers *a, const Value *request);
 /* "request.info.pin-value" or "nas.get-x.key": NULL if nothing is there. */
 const Value *rule_lookup(const char *key, Answers *a, const Value *request);
