@@ -52,9 +52,9 @@ def flatten_values(prefix, value):
     elif isinstance(value, list) and value:
         for index, below in enumerate(value):
             yield from flatten_values(f"{prefix}.{index}", below)
-    elif isinstance(value, (dict, list)):
+    elif isinstance(value, (dict, list)) and prefix:
         yield f"{prefix} = {'{}' if isinstance(value, dict) else '[]'}"
-    else:
+    elif prefix:
         yield f"{prefix} = {scalar(value)}"
 
 
