@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "qmi/codec-error.h"
 #include "scalar.h"
 
 /* A key of the command line, with what stands below it. */
@@ -107,7 +108,7 @@ static int word_parse(Args *a, const char *text, size_t number) {
         return 0;
 }
 
-static int parse_value(Args *a, const SchemaType *t, const SchemaField *field, Word *w, Value *ret);
+static int parse_value(Args *a, const SchemaType *t, unsigned bits, bool secret, Word *w, Value *ret);
 
 /* May a struct lack it? The encoder has the last word; this is to know what must be asked for. */
 static bool field_is_optional(const SchemaField *f) {
@@ -117,55 +118,70 @@ static bool field_is_optional(const SchemaField *f) {
                (t->number && schema_numbers[t->number].has_sentinel);
 }
 
+/* "name_bytes", where text may be given as bytes. */
+static const char *field_bytes_name(const SchemaField *f) {
+        return f->bytes_name && schema_types[f->type].kind != SCHEMA_ARRAY ? schema_string(f->bytes_name)
+                                                                           : NULL;
+}
+
 /* A secret that must be there and was not given will be asked for. 1 and its (new) word; 0: nothing to be
  * done. */
-static int secret_add(Args *a, const SchemaField *f, Word *parent, Word **ret) {
-        const char *name = schema_string(f->name);
+static int secret_add(Args *a, const SchemaField *f, bool secret, Word *parent, Word **ret) {
         const SchemaType *t = &schema_types[f->type];
         Word *w;
 
-        if (f->flags & SCHEMA_SECRET && scalar_is(t)) {
-                w = word_add(a, parent, name);
-                if (!w)
-                        return -ENOMEM;
-                w->source = WORD_ASKED;
-                *ret = w;
-                return 1;
-        }
-        if (t->kind != SCHEMA_STRUCT)
-                return 0;
-        /* A struct that is missing as a whole: only worth a question if nothing else in it is missing. */
-        for (uint16_t i = 0; i < t->count; i++) {
-                const SchemaField *inner = &schema_fields[t->item + i];
+        if (t->kind == SCHEMA_STRUCT) {
+                /* One that is missing as a whole is only worth a question if nothing else in it is missing.
+                 */
+                for (uint16_t i = 0; i < t->count; i++) {
+                        const SchemaField *inner = &schema_fields[t->item + i];
 
-                if (!field_is_optional(inner) && !(inner->flags & SCHEMA_SECRET))
-                        return 0;
-        }
-        w = word_add(a, parent, name);
+                        if (!field_is_optional(inner) && !secret && !(inner->flags & SCHEMA_SECRET))
+                                return 0;
+                }
+        } else if (!secret || !scalar_is(t))
+                return 0;
+
+        w = word_add(a, parent, schema_string(f->name));
         if (!w)
                 return -ENOMEM;
+        if (t->kind != SCHEMA_STRUCT)
+                w->source = WORD_ASKED;
         *ret = w;
         return 1;
 }
 
-/* One key of a dictionary: `w` is its word, or NULL. */
-static int parse_field(Args *a, const SchemaField *f, bool optional, Word *parent, Value *dict) {
-        const char *name = schema_string(f->name);
-        Word *w = word_find(parent, name);
+/* The type that the value of "<key>_bytes" has. */
+static const SchemaType type_bytes = { .kind = SCHEMA_BYTES };
+
+/* One key of a dictionary, or its bytes where it is text. `secret`: what it is in is. */
+static int parse_field(Args *a, const SchemaField *f, bool optional, bool secret, Word *parent,
+                       Value *dict) {
+        const char *name = schema_string(f->name), *bytes_name = field_bytes_name(f);
+        const SchemaType *t = &schema_types[f->type];
+        Word *w = word_find(parent, name), *bytes = bytes_name ? word_find(parent, bytes_name) : NULL;
         Value v, *place;
         int r;
 
+        secret = secret || f->flags & SCHEMA_SECRET;
+        if (w && bytes)
+                return fail(a, "%s: given both as text and as %s", w->path, bytes_name);
+        if (bytes) {
+                w = bytes;
+                name = bytes_name;
+                t = &type_bytes;
+        }
         if (!w) {
                 if (optional)
                         return 0;
-                r = secret_add(a, f, parent, &w);
+                r = secret_add(a, f, secret, parent, &w);
                 if (r < 0)
                         return r;
                 if (r == 0)
                         return fail(a, "%s%s%s: missing", parent->path ?: "", parent->path ? "." : "", name);
         }
 
-        r = parse_value(a, &schema_types[f->type], f, w, &v);
+        r = parse_value(a, t, f->bits, secret, w, &v);
         if (r <= 0)
                 return r;
         place = value_dict_add(dict, a->arena, name);
@@ -175,32 +191,44 @@ static int parse_field(Args *a, const SchemaField *f, bool optional, Word *paren
         return 0;
 }
 
-static bool field_has_key(const SchemaField *f) {
-        return !(f->flags & (SCHEMA_HIDDEN | SCHEMA_PADDING));
+/* Whether a word is the key of a field, or of its bytes. */
+static bool field_has_key(const SchemaField *f, const char *key, Suggestions *near) {
+        const char *bytes_name = field_bytes_name(f);
+
+        if (f->flags & (SCHEMA_HIDDEN | SCHEMA_PADDING))
+                return false;
+        if (streq(schema_string(f->name), key) || (bytes_name && streq(bytes_name, key)))
+                return true;
+        suggestions_add(near, schema_string(f->name));
+        return false;
 }
 
-static int parse_struct(Args *a, const SchemaType *t, Word *w, Value *ret) {
+static int fail_unknown(Args *a, const Word *w, const Suggestions *near) {
+        char text[128];
+
+        return fail(a, "%s: no such field%s", w->path, suggestions_text(near, text, sizeof(text)));
+}
+
+static int parse_struct(Args *a, const SchemaType *t, bool secret, Word *w, Value *ret) {
         int r;
 
         for (Word *child = w->children; child; child = child->next) {
+                Suggestions near = { .wrong = child->key };
                 bool known = false;
 
-                for (uint16_t i = 0; i < t->count && !known; i++) {
-                        const SchemaField *f = &schema_fields[t->item + i];
-
-                        known = field_has_key(f) && streq(schema_string(f->name), child->key);
-                }
+                for (uint16_t i = 0; i < t->count && !known; i++)
+                        known = field_has_key(&schema_fields[t->item + i], child->key, &near);
                 if (!known)
-                        return fail(a, "%s: no such field", child->path);
+                        return fail_unknown(a, child, &near);
         }
 
         *ret = (Value){ .type = VALUE_DICT };
         for (uint16_t i = 0; i < t->count; i++) {
                 const SchemaField *f = &schema_fields[t->item + i];
 
-                if (!field_has_key(f))
+                if (f->flags & (SCHEMA_HIDDEN | SCHEMA_PADDING))
                         continue;
-                r = parse_field(a, f, field_is_optional(f), w, ret);
+                r = parse_field(a, f, field_is_optional(f), secret, w, ret);
                 if (r < 0)
                         return r;
         }
@@ -236,7 +264,7 @@ static int split_elements(Args *a, const SchemaType *element, Word *w) {
         return 0;
 }
 
-static int parse_array(Args *a, const SchemaType *t, const SchemaField *field, Word *w, Value *ret) {
+static int parse_array(Args *a, const SchemaType *t, bool secret, Word *w, Value *ret) {
         const SchemaType *element = &schema_types[t->item];
         uint32_t n = 0;
         int r;
@@ -261,7 +289,7 @@ static int parse_array(Args *a, const SchemaType *t, const SchemaField *field, W
                 if (!child)
                         return fail(a, "%s: has %" PRIu32 " elements, but no %s.%s", w->path, n, w->path,
                                     key);
-                r = parse_value(a, element, field, child, &ret->elements[i]);
+                r = parse_value(a, element, 0, secret, child, &ret->elements[i]);
                 if (r < 0)
                         return r;
         }
@@ -269,8 +297,8 @@ static int parse_array(Args *a, const SchemaType *t, const SchemaField *field, W
 }
 
 /* 1 and a value, or 0: it is not there yet. */
-static int parse_value(Args *a, const SchemaType *t, const SchemaField *field, Word *w, Value *ret) {
-        bool secret = field->flags & SCHEMA_SECRET, pending = w->source != WORD_GIVEN;
+static int parse_value(Args *a, const SchemaType *t, unsigned bits, bool secret, Word *w, Value *ret) {
+        bool pending = w->source != WORD_GIVEN;
         const char *why = NULL;
         int r;
 
@@ -286,14 +314,14 @@ static int parse_value(Args *a, const SchemaType *t, const SchemaField *field, W
                 if (w->text || pending)
                         return fail(a, "%s: a group of fields, which are given one by one as %s.KEY=VALUE",
                                     w->path, w->path);
-                return parse_struct(a, t, w, ret);
+                return parse_struct(a, t, secret, w, ret);
         }
         if (t->kind == SCHEMA_ARRAY)
-                return parse_array(a, t, field, w, ret);
+                return parse_array(a, t, secret, w, ret);
 
         if (w->children)
                 return fail(a, "%s: no such field", w->children->path);
-        r = scalar_parse(t, field->bits, w->text, a->arena, ret, &why);
+        r = scalar_parse(t, bits, w->text, a->arena, ret, &why);
         if (r == -EINVAL)
                 return fail(a, "%s: %s", w->path, why);
         return r < 0 ? r : 1;
@@ -304,12 +332,13 @@ static int parse_request(Args *a, const SchemaMessage *m, Value *ret) {
         int r;
 
         for (Word *w = a->root.children; w; w = w->next) {
+                Suggestions near = { .wrong = w->key };
                 bool known = false;
 
                 for (uint16_t i = 0; i < m->request.n && !known; i++)
-                        known = streq(schema_string(schema_tlvs[m->request.first + i].field.name), w->key);
+                        known = field_has_key(&schema_tlvs[m->request.first + i].field, w->key, &near);
                 if (!known)
-                        return fail(a, "%s: no such field", w->path);
+                        return fail_unknown(a, w, &near);
         }
 
         *ret = (Value){ .type = VALUE_DICT };
@@ -318,7 +347,7 @@ static int parse_request(Args *a, const SchemaMessage *m, Value *ret) {
 
                 if (t->alternative > 0) /* the first layout is what is sent */
                         continue;
-                r = parse_field(a, &t->field, !(t->field.flags & SCHEMA_MANDATORY), &a->root, ret);
+                r = parse_field(a, &t->field, !(t->field.flags & SCHEMA_MANDATORY), false, &a->root, ret);
                 if (r < 0)
                         return r;
         }

@@ -2,6 +2,7 @@
 #include "services.h"
 
 #include "cli.h"
+#include "qmi/codec-error.h"
 
 int service_find(const char *name, const SchemaService **ret) {
         const SchemaService *s = schema_service_by_name(name);
@@ -16,14 +17,18 @@ int service_find(const char *name, const SchemaService **ret) {
 int message_find(const SchemaService *s, const char *name, const SchemaMessage **ret) {
         const char *service = schema_string(s->name);
         const SchemaMessage *m = schema_message_by_name(s, name);
+        Suggestions near = { .wrong = name };
+        char text[128];
 
         if (!m && schema_indication_by_name(s, name))
                 return cli_error(EXIT_USAGE, "%s %s is an indication; 'qmictl monitor %s' shows it", service,
                                  name, service);
-        if (!m)
-                return cli_error(EXIT_USAGE,
-                                 "unknown message '%s'; 'qmictl describe %s' lists those there are", name,
-                                 service);
+        if (!m) {
+                for (uint16_t i = 0; i < s->n_messages; i++)
+                        suggestions_add(&near, schema_string(schema_messages[s->first_message + i].name));
+                return cli_error(EXIT_USAGE, "%s has no message '%s'%s", service, name,
+                                 suggestions_text(&near, text, sizeof(text)));
+        }
         *ret = m;
         return EXIT_OK;
 }

@@ -136,6 +136,9 @@ static void test_scalars(void) {
         check_int(v->type, VALUE_BYTES);
         check_bytes(v->bytes, v->n, ((uint8_t[]){ 0x00, 0xFF, 0x0A, 0x0B }), 4);
         check_int(good("data", "data=", &a)->n, 0);
+        v = good("name_bytes", "name_bytes=ff00", &a); /* text that is none */
+        check_int(v->type, VALUE_BYTES);
+        check_bytes(v->bytes, v->n, ((uint8_t[]){ 0xFF, 0x00 }), 2);
         arena_done(&a);
 
         bad("on=maybe", "on: is neither yes nor no");
@@ -149,6 +152,7 @@ static void test_scalars(void) {
         bad("data=00:", "data: is no sequence of bytes in hexadecimal");
         bad("data=0g", "data: is no sequence of bytes in hexadecimal");
         bad("name=\xff", "name: is no UTF-8 text");
+        bad("name_bytes=0", "name_bytes: is no sequence of bytes in hexadecimal");
 }
 
 static void check_flags(const char *word, const char *expected) {
@@ -228,8 +232,8 @@ static void test_nesting(void) {
         arena_done(&a);
 
         bad("counted.n=1", "counted.n: no such field");
-        bad("colr=blue", "colr: no such field");
-        bad("places.0.y=1", "places.0.y: no such field");
+        bad("colur=blue", "colur: no such field; did you mean colour?");
+        bad("places.0.scala=1", "places.0.scala: no such field; did you mean scale?");
         bad("places.0.x=1", "places.0.scale: missing");
         bad("places.1.x=1", "places: has 1 elements, but no places.0");
         bad("places=1", "places: a list whose elements are given one by one, from places.0 on");
@@ -326,6 +330,11 @@ static void test_secrets(void) {
         check(strncmp(error.text, "spare: secret", strlen("spare: secret")) == 0);
         check_int(parse("unlock", &p, &a, &dict, &error, WORDS("pin.id=blue", "keys=0102,03")), -EINVAL);
         check(strncmp(error.text, "keys: secret", strlen("keys: secret")) == 0);
+
+        check_int(parse("open", &p, &a, &dict, &error, WORDS("door.code_bytes=00")), -EINVAL);
+        check(strncmp(error.text, "door.code_bytes: secret", strlen("door.code_bytes: secret")) == 0);
+        check_int(parse("vault", &p, &a, &dict, &error, WORDS("lock.number=8642")), -EINVAL);
+        check(strncmp(error.text, "lock.number: secret", strlen("lock.number: secret")) == 0);
 
         /* A list of secrets by standard input. */
         p = (Person){ .input = "0102,03", .answer = "1234" };
