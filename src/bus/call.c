@@ -123,10 +123,10 @@ static int call_reply_raw(BusCall *c, const RequestOutcome *o, const char *title
         const Value *tlvs;
         Value dict;
 
+        arena_init(&arena);
         if (code > 0)
                 return bus_error_set_qmi(error, title, (uint16_t) code, NULL, NULL);
 
-        arena_init(&arena);
         /* Without a row of the schema every TLV is unknown. */
         r = message_decode(NULL, QMI_RESPONSE, 0, o->response->tlvs, o->response->n_tlvs, &arena, &dict);
         if (r < 0)
