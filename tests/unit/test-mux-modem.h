@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "mux/mux-internal.h"
+
+/* A mux and, in the same process and event loop, the modem that it talks to through a unix socket. The modem
+ * answers nothing by itself: a test says what it expects to arrive and what is sent back, byte for byte
+ * where bytes matter. */
+
+#define RECEIVED_MAX 512
+
+typedef struct Received {
+        uint8_t *frame;
+        QmiMessage message; /* its TLVs point into the frame */
+} Received;
+
+typedef struct StateRecord {
+        MuxState state;
+        char reason[128];
+} StateRecord;
+
+typedef struct Bench {
+        char directory[32], path[64], uri[80];
+        sd_event *event;
+
+        int listener, connection;
+        sd_event_source *listener_io, *connection_io;
+        Framer framer;
+        Received received[RECEIVED_MAX];
+        size_t n_received, n_taken;
+
+        Mux *mux;
+        StateRecord states[64];
+        size_t n_states;
+        char events[4096]; /* what was called back, one word each, in order */
+} Bench;
+
+/* A directory and a mux for a socket in it that nobody listens on yet. */
+void bench_init(Bench *b);
+void bench_done(Bench *b);
+void bench_listen(Bench *b);
+/* Both, and the modem has said its services: CTL, DMS, NAS, LOC. The CTL transaction is 1. */
+void bench_init_ready(Bench *b);
+void bench_hang_up(Bench *b);
+void bench_answer_version_info(Bench *b);
+void bench_note(Bench *b, const char *format, ...) _printf_(2, 3);
+
+/* Runs the loop until it holds; a test that would wait for ever fails. */
+void bench_turn(Bench *b);
+#define RUN_UNTIL(b, condition)        \
+        do {                           \
+                while (!(condition))   \
+                        bench_turn(b); \
+        } while (false)
+/* Runs the loop until nothing is left to do but wait. */
+void bench_settle(Bench *b);
+
+/* The next frame that the modem gets. */
+const QmiMessage *bench_next(Bench *b);
+void bench_expect(Bench *b, const uint8_t *frame, size_t n_frame);
+void bench_expect_silence(Bench *b);
+void bench_tell(Bench *b, const uint8_t *bytes, size_t n_bytes);
+#define EXPECT(b, ...) \
+        bench_expect(b, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define TELL(b, ...) \
+        bench_tell(b, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* Where bytes do not matter: an answer (or, with another type or client, whatever it makes of it). */
+void bench_tell_message(Bench *b, const QmiMessage *message);
+void bench_answer(Bench *b, const QmiMessage *request, uint16_t error);
+
+/* What became of a request. */
+typedef struct Outcome {
+        Bench *bench;
+        const char *name; /* in the record of events */
+        unsigned n_done;
+        RequestState state;
+        uint16_t error;
+        bool has_response, has_indication;
+        QmiMessage response, indication;
+        uint8_t bytes[64]; /* the response's TLVs, as far as they fit */
+} Outcome;
+
+void outcome_done(const RequestOutcome *outcome, void *userdata);
+/* A request of client `c` in its owner's name; it must be taken. */
+Request *bench_request(Bench *b, Client *c, uint16_t message, const SchemaMessage *schema, Outcome *o);
+Request *bench_request_tlvs(Bench *b, Client *c, uint16_t message, const SchemaMessage *schema,
+                            const uint8_t *tlvs, size_t n_tlvs, uint64_t timeout_usec, Outcome *o);
+
+/* A client that says what happens to it in the record of events. */
+typedef struct TestClient {
+        Bench *bench;
+        const char *name;
+        Client *client;
+        Owner owner;
+        bool release_on_indication;
+        bool release_on_end;
+        struct TestClient *victim; /* released in the same callback */
+} TestClient;
+
+void test_client_new(Bench *b, TestClient *t, const char *name, uint16_t service);
+/* And has an id. */
+void test_client_new_ready(Bench *b, TestClient *t, const char *name, uint16_t service, uint8_t id);
+void test_client_release(TestClient *t);
+
+/* Rows of schema_messages[], which the bench brings. */
+enum {
+        ROW_ABORT,    /* NAS 0x0001 */
+        ROW_SCAN,     /* NAS 0x0021, aborted by it */
+        ROW_LOAD,     /* 0x0030, whose result is */
+        ROW_LOAD_IND, /* 0x0031, token 0x10 in the request and 0x01 in the indication */
+        ROW_MODE,     /* 0x0032, whose result is */
+        ROW_MODE_IND, /* 0x0033, without a token */
+};

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "test-mux-modem.h"
+#include "util/log.h"
+
+/* The mux as a whole: its states, what CTL says, what a broken modem sends. */
+
+static void test_becomes_ready(void) {
+        const MuxService *services;
+        Bench b;
+
+        bench_init(&b);
+        bench_listen(&b);
+        assert(b.n_states == 0); /* nothing is called back before the loop runs */
+
+        /* marker, length 11, flags 0, CTL, client 0; flags 0: request, transaction 1, Get Version Info, no
+         * TLVs */
+        EXPECT(&b, 0x01, 0x0B, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x21, 0x00, 0x00, 0x00);
+        assert(mux_get_state(b.mux) == MUX_STARTING);
+        assert(mux_get_services(b.mux, &services) == 0);
+
+        TELL(&b, 0x01, 0x27, 0x00, 0x80, 0x00, 0x00,   /* CTL, client 0 */
+             0x01, 0x01, 0x21, 0x00, 0x1C, 0x00,       /* response to transaction 1 */
+             0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, /* result: success */
+             0x01, 0x12, 0x00, 0x03,                   /* three services: */
+             0x03, 0x01, 0x00, 0x19, 0x00,             /* NAS 1.25 */
+             0x00, 0x01, 0x00, 0x05, 0x00,             /* CTL 1.5 */
+             0x03, 0x09, 0x00, 0x09, 0x00,             /* NAS once more */
+             0x00, 0x00);                              /* the list may be longer than its count says */
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+
+        assert(mux_get_services(b.mux, &services) == 2);
+        assert(services[0].id == 0x00 && services[0].major == 1 && services[0].minor == 5);
+        assert(services[1].id == 0x03 && services[1].major == 1 && services[1].minor == 25);
+        assert(mux_has_service(b.mux, 0x03) && !mux_has_service(b.mux, 0x02));
+        assert(streq(mux_get_state_reason(b.mux), ""));
+        bench_expect_silence(&b);
+        assert(b.mux->timer_usec == UINT64_MAX); /* at rest nothing is armed */
+        bench_done(&b);
+}
+
+static void test_waits_for_the_port(void) {
+        Client *c;
+        Bench b;
+
+        bench_init(&b);
+        RUN_UNTIL(&b, b.n_states > 0);
+        assert(b.states[0].state == MUX_STARTING);
+        assert(strstr(b.states[0].reason, "cannot connect"));
+        assert(mux_get_shared_client(b.mux, 0x03, &c) == -ENODEV);
+
+        bench_listen(&b);
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        bench_done(&b);
+}
+
+static void test_silent_modem(void) {
+        QmiMessage m;
+        Bench b;
+
+        bench_init(&b);
+        b.mux->ctl_timeout_usec = b.mux->ctl_probe_min_usec = 1;
+        bench_listen(&b);
+        for (unsigned i = 1; i <= CTL_TRIES; i++) {
+                m = *bench_next(&b);
+                assert(m.id == 0x0021 && m.transaction == i);
+        }
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_SILENT);
+        assert(streq(mux_get_state_reason(b.mux), "the modem does not answer"));
+
+        /* It is asked again and again, each time after a longer wait. */
+        RUN_UNTIL(&b, b.mux->probe_interval_usec >= 16);
+        b.mux->ctl_timeout_usec = CTL_TIMEOUT_USEC;
+        RUN_UNTIL(&b, b.mux->probe && b.mux->probe->transaction &&
+                              b.mux->probe->transaction->deadline_usec > mux_now(b.mux) + USEC_PER_SEC);
+        bench_settle(&b);
+        b.n_taken = b.n_received - 1;
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        bench_expect_silence(&b);
+        assert(b.mux->timer_usec == UINT64_MAX);
+        bench_done(&b);
+}
+
+static void test_slow_modem(void) {
+        Bench b;
+
+        /* A modem that takes longer than we wait for it gets ready all the same. */
+        bench_init(&b);
+        b.mux->ctl_timeout_usec = 1;
+        bench_listen(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_SILENT);
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        bench_done(&b);
+}
+
+static void test_sync_ends_silence(void) {
+        Bench b;
+
+        bench_init(&b);
+        b.mux->ctl_timeout_usec = 1;
+        bench_listen(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_SILENT);
+        b.mux->ctl_timeout_usec = CTL_TIMEOUT_USEC;
+        b.n_taken = b.n_received;
+        TELL(&b, 0x01, 0x0B, 0x00, 0x80, 0x00, 0x00, /* CTL, client 0 */
+             0x02, 0x00, 0x27, 0x00, 0x00, 0x00);    /* indication Sync */
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        bench_done(&b);
+}
+
+static void test_version_info_refused(void) {
+        static const uint8_t lies[][8] = {
+                { 0x01, 0x01, 0x00, 0x00 },       /* no service at all */
+                { 0x01, 0x02, 0x00, 0x01, 0x03 }, /* one service, cut off */
+                { 0x10, 0x01, 0x00, 0x01 },       /* no list */
+        };
+        Bench b;
+
+        bench_init(&b);
+        bench_listen(&b);
+        for (unsigned i = 0; i < CTL_TRIES; i++) {
+                QmiMessage m = *bench_next(&b);
+                uint8_t tlvs[32] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00 }; /* success */
+
+                memcpy(tlvs + 7, lies[i], sizeof(lies[i]));
+                m.type = QMI_RESPONSE;
+                m.tlvs = tlvs;
+                m.n_tlvs = 7U + 3U + lies[i][1];
+                bench_tell_message(&b, &m);
+        }
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_SILENT);
+        assert(streq(mux_get_state_reason(b.mux), "the modem's list of services cannot be read"));
+        bench_done(&b);
+
+        bench_init(&b);
+        bench_listen(&b);
+        for (unsigned i = 0; i < CTL_TRIES; i++)
+                bench_answer(&b, bench_next(&b), 3 /* internal */);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_SILENT);
+        assert(strstr(mux_get_state_reason(b.mux), "QMI error 3"));
+        bench_done(&b);
+}
+
+static void test_sync(void) {
+        TestClient waiting = {}, held = {};
+        Outcome one = { .name = "one" }, two = { .name = "two" };
+        Bench b;
+
+        bench_init_ready(&b);
+        test_client_new_ready(&b, &held, "held", 0x03, 7);
+        (void) bench_request(&b, held.client, 0x004F, NULL, &one);
+        (void) bench_next(&b);
+        test_client_new(&b, &waiting, "waiting", 0x02);
+        (void) bench_request(&b, waiting.client, 0x0025, NULL, &two);
+        (void) bench_next(&b);
+
+        TELL(&b, 0x01, 0x0B, 0x00, 0x80, 0x00, 0x00, /* CTL, client 0 */
+             0x02, 0x00, 0x27, 0x00, 0x00, 0x00);    /* indication Sync */
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        assert(streq(b.events, "one:gone two:gone held:ended waiting:allocated:-19 resetting ready "));
+        assert(client_get_state(held.client) == CLIENT_ENDED);
+        assert(request_new(NULL, held.client, &held.owner, &(RequestSpec){}) == -ENODEV);
+        test_client_release(&held);
+        test_client_release(&waiting);
+        bench_expect_silence(&b); /* there is no id to give back */
+        bench_done(&b);
+}
+
+static void test_revoke(void) {
+        TestClient a = {}, c = {};
+        Outcome one = { .name = "one" }, two = { .name = "two" }, three = { .name = "three" };
+        Bench b;
+
+        bench_init_ready(&b);
+        test_client_new_ready(&b, &a, "a", 0x03, 7);
+        test_client_new_ready(&b, &c, "c", 0x03, 8);
+        (void) bench_request(&b, a.client, 0x004F, NULL, &one);
+        (void) bench_request(&b, a.client, 0x004F, NULL, &two);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &three);
+
+        TELL(&b, 0x01, 0x10, 0x00, 0x80, 0x00, 0x00, /* CTL, client 0 */
+             0x02, 0x00, 0x24, 0x00, 0x05, 0x00,     /* indication: revoke */
+             0x01, 0x02, 0x00, 0x03, 0x07);          /* NAS, client 7 */
+        bench_settle(&b);
+        assert(streq(b.events, "one:gone two:gone a:ended "));
+
+        /* Not ours, and no id in it at all. */
+        TELL(&b, 0x01, 0x10, 0x00, 0x80, 0x00, 0x00, 0x02, 0x00, 0x24, 0x00, 0x05, 0x00, /* as above */
+             0x01, 0x02, 0x00, 0x03, 0x07);                                              /* NAS, client 7 */
+        TELL(&b, 0x01, 0x10, 0x00, 0x80, 0x00, 0x00, 0x02, 0x00, 0x24, 0x00, 0x05, 0x00, /* as above */
+             0x01, 0x02, 0x00, 0x00, 0x00);                                              /* CTL, client 0 */
+        TELL(&b, 0x01, 0x0F, 0x00, 0x80, 0x00, 0x00, 0x02, 0x00, 0x25, 0x00, 0x04, 0x00, 0x01, 0x01, 0x00,
+             0x03);
+        bench_settle(&b);
+        assert(streq(b.events, "one:gone two:gone a:ended "));
+
+        TELL(&b, 0x01, 0x10, 0x00, 0x80, 0x00, 0x00, /* CTL, client 0 */
+             0x02, 0x00, 0x25, 0x00, 0x05, 0x00,     /* indication: invalid client id */
+             0x01, 0x02, 0x00, 0x03, 0x08);          /* NAS, client 8 */
+        bench_settle(&b);
+        assert(streq(b.events, "one:gone two:gone a:ended three:gone c:ended "));
+        assert(mux_get_state(b.mux) == MUX_READY);
+
+        test_client_release(&a);
+        test_client_release(&c);
+        b.n_taken = b.n_received;
+        bench_expect_silence(&b);
+        bench_done(&b);
+}
+
+#define N_CLIENTS  10
+#define N_REQUESTS 100
+
+static void test_port_loss(void) {
+        TestClient clients[N_CLIENTS] = {};
+        Outcome outcomes[N_REQUESTS] = {};
+        char gone[] =
+                "0:ended 1:ended 2:ended 3:ended 4:ended 5:ended 6:ended 7:ended 8:ended 9:ended resetting ";
+        Bench b;
+
+        bench_init_ready(&b);
+        for (unsigned i = 0; i < N_CLIENTS; i++) {
+                static const char names[] = "0\0001\0002\0003\0004\0005\0006\0007\0008\0009";
+
+                test_client_new_ready(&b, &clients[i], names + 2 * i, 0x03, (uint8_t) (i + 1));
+        }
+        for (unsigned i = 0; i < N_REQUESTS; i++)
+                (void) bench_request(&b, clients[i % N_CLIENTS].client, 0x004F, NULL, &outcomes[i]);
+        for (unsigned i = 0; i < MUX_WINDOW_DEFAULT; i++)
+                (void) bench_next(&b);
+
+        bench_hang_up(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_RESETTING);
+        assert(streq(b.states[b.n_states - 1].reason, "the other end closed the connection"));
+        assert(strncmp(b.events, gone, sizeof(gone) - 1) == 0);
+        for (unsigned i = 0; i < N_REQUESTS; i++)
+                assert(outcomes[i].n_done == 1 && outcomes[i].state == REQUEST_GONE);
+        for (unsigned i = 0; i < N_CLIENTS; i++)
+                test_client_release(&clients[i]);
+
+        /* The other end is still there. */
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        bench_expect_silence(&b);
+        test_client_new_ready(&b, &clients[0], "anew", 0x03, 1);
+        test_client_release(&clients[0]);
+        bench_answer(&b, bench_next(&b), 0);
+        bench_settle(&b);
+        bench_done(&b);
+}
+
+static void test_noise(void) {
+        static const uint8_t split[] = { 0x01, 0x13, 0x00, 0x80, 0x03, 0x07, /* NAS, client 7 */
+                                         0x02, 0x02, 0x00, 0x4F, 0x00, 0x07,
+                                         0x00, /* response, transaction 2 */
+                                         0x02, 0x04, 0x00, 0x00, 0x00, 0x00,
+                                         0x00 }; /* success */
+        Outcome one = { .name = "one" }, two = { .name = "two" };
+        MuxStatistics s;
+        PortStatistics p;
+        TestClient c = {};
+        Bench b;
+
+        bench_init_ready(&b);
+        test_client_new_ready(&b, &c, "c", 0x03, 7);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &one);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &two);
+        EXPECT(&b, 0x01, 0x0C, 0x00, 0x00, 0x03, 0x07, /* NAS, client 7 */
+               0x00, 0x01, 0x00, 0x4F, 0x00, 0x00, 0x00);
+
+        TELL(&b, 0xDE, 0xAD, 0xBE, 0xEF);               /* belongs to nothing */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07,    /* NAS, client 7 */
+             0x02, 0x01, 0x00, 0x4F, 0x00, 0xFF, 0x00); /* TLVs longer than the rest */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x06, 0x01, 0x00, 0x4F, 0x00, 0x00, 0x00); /* type 6 */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x00, 0x01, 0x00, 0x4F, 0x00, 0x00,
+             0x00); /* a request */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x09, 0x02, 0x01, 0x00, 0x4F, 0x00, 0x00,
+             0x00); /* client 9 */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x02, 0x07, 0x02, 0x01, 0x00, 0x4F, 0x00, 0x00, 0x00); /* DMS */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x02, 0x02, 0x00, 0x4F, 0x00, 0x00,
+             0x00); /* transaction 2 */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x02, 0x01, 0x00, 0x50, 0x00, 0x00,
+             0x00); /* message 0x50 */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x09, 0x04, 0x01, 0x00, 0x51, 0x00, 0x00,
+             0x00); /* indication */
+        TELL(&b, 0x01, 0x0B, 0x00, 0x80, 0x00, 0x00, 0x02, 0x00, 0x99, 0x00, 0x00,
+             0x00); /* CTL indication */
+        bench_settle(&b);
+        assert(one.n_done == 0 && two.n_done == 0);
+        mux_get_statistics(b.mux, &s);
+        assert(s.n_malformed == 2);
+        assert(s.n_unsolicited == 5); /* the request, wrong client, service, transaction, message */
+        assert(s.n_unrouted == 2);
+
+        /* A response without anything in it is one. */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x02, 0x01, 0x00, 0x4F, 0x00, 0x00, 0x00);
+        (void) bench_next(&b);
+        assert(one.n_done == 1 && one.state == REQUEST_ANSWERED && one.response.n_tlvs == 0);
+
+        for (size_t i = 0; i < sizeof(split); i++) {
+                assert(two.n_done == 0);
+                bench_tell(&b, split + i, 1);
+                bench_settle(&b);
+        }
+        assert(two.n_done == 1 && two.state == REQUEST_ANSWERED && two.response.n_tlvs == 7);
+        mux_get_statistics(b.mux, &s);
+        assert(s.n_requests == 4 && s.n_responses == 4 && s.n_indications == 2 && s.n_timeouts == 0);
+        port_get_statistics(mux_get_port(b.mux), &p);
+        assert(p.n_garbage == 4);
+        assert(mux_get_state(b.mux) == MUX_READY);
+        test_client_release(&c);
+        bench_done(&b);
+}
+
+/* How many lines of the log hold a word. */
+static unsigned count_lines(int fd, const char *word) {
+        char text[65536] = {};
+        unsigned n = 0;
+
+        (void) pread(fd, text, sizeof(text) - 1, 0);
+        for (const char *p = text; (p = strstr(p, word)); p++)
+                n++;
+        return n;
+}
+
+static void test_logged_once(void) {
+        int log, saved, level = log_get_max_level();
+        TestClient c = {};
+        Bench b;
+
+        log = memfd_create("log", MFD_CLOEXEC);
+        saved = fcntl(2, F_DUPFD_CLOEXEC, 3);
+        assert(log >= 0 && saved >= 0);
+        (void) fflush(stderr);
+        (void) dup2(log, 2);
+        log_set_max_level(LOG_WARNING);
+
+        bench_init_ready(&b);
+        test_client_new_ready(&b, &c, "c", 0x03, 7);
+        for (unsigned i = 0; i < 50; i++) {
+                TELL(&b, 0xDE, 0xAD);
+                TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x02, 0x01, 0x00, 0x4F, 0x00, 0xFF,
+                     0x00); /* cut off */
+                TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x02, 0x01, 0x00, 0x4F, 0x00, 0x00,
+                     0x00); /* unasked */
+                bench_settle(&b);
+        }
+        test_client_release(&c);
+        bench_done(&b);
+
+        (void) fflush(stderr);
+        (void) dup2(saved, 2);
+        close(saved);
+        assert(count_lines(log, "belong to no frame") == 1);
+        assert(count_lines(log, "malformed") == 1);
+        assert(count_lines(log, "nobody waits for") == 1);
+        assert(count_lines(log, "\n") == 3);
+        close(log);
+        log_set_max_level(level);
+}
+
+static void test_free_gives_ids_back(void) {
+        TestClient a = {}, c = {};
+        Outcome o = {};
+        Bench b;
+
+        bench_init_ready(&b);
+        test_client_new_ready(&b, &a, "a", 0x03, 7);
+        test_client_new_ready(&b, &c, "c", 0x02, 1);
+        (void) bench_request(&b, a.client, 0x004F, NULL, &o);
+        (void) bench_request(&b, a.client, 0x004F, NULL, &o);
+        (void) bench_next(&b);
+
+        b.mux = mux_free(b.mux);
+        assert(o.n_done == 0);
+        /* CTL, transaction 4 and 5, Release */
+        EXPECT(&b, 0x01, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x23, 0x00, 0x05, 0x00, /* as said */
+               0x01, 0x02, 0x00, 0x03, 0x07); /* NAS, client 7 */
+        EXPECT(&b, 0x01, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x23, 0x00, 0x05, 0x00, /* as said */
+               0x01, 0x02, 0x00, 0x02, 0x01); /* DMS, client 1 */
+        bench_expect_silence(&b);
+        bench_done(&b);
+}
+
+int main(void) {
+        test_becomes_ready();
+        test_waits_for_the_port();
+        test_silent_modem();
+        test_slow_modem();
+        test_sync_ends_silence();
+        test_version_info_refused();
+        test_sync();
+        test_revoke();
+        test_port_loss();
+        test_noise();
+        test_logged_once();
+        test_free_gives_ids_back();
+        return 0;
+}
