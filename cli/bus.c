@@ -35,9 +35,10 @@ static int error_exit_code(const sd_bus_error *error) {
                 { SD_BUS_ERROR_UNKNOWN_INTERFACE, EXIT_MISSING },
                 { SD_BUS_ERROR_UNKNOWN_METHOD, EXIT_MISSING },
                 { SD_BUS_ERROR_DISCONNECTED, EXIT_MISSING },
+                { SD_BUS_ERROR_NO_REPLY,
+                  EXIT_MISSING }, /* its connection went away; our own time limit is an errno */
                 { QMID_ERROR_TIMEOUT, EXIT_TIMEOUT },
                 { SD_BUS_ERROR_TIMEOUT, EXIT_TIMEOUT },
-                { SD_BUS_ERROR_NO_REPLY, EXIT_TIMEOUT },
                 { SD_BUS_ERROR_ACCESS_DENIED, EXIT_DENIED },
                 { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_DENIED },
         };
@@ -57,12 +58,17 @@ int bus_fail(const char *what, const sd_bus_error *error) {
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
                 return cli_error(code, "qmid does not run, and could not be started: %s", error->message);
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+                return cli_error(code, "%s: qmid went away before it answered", what);
         if (code == EXIT_DENIED)
                 return cli_error(code, "%s: access denied: %s", what, error->message);
         if (code == EXIT_TIMEOUT && !sd_bus_error_has_name(error, QMID_ERROR_TIMEOUT))
                 return cli_error(code, "%s: no answer in time", what);
-        /* qmid's own sentences often begin with the message they are about. */
-        if (strncmp(error->message, what, n) == 0 && error->message[n] == ':')
+        /* qmid's own sentences may begin with the message they are about, or be about the device that was
+         * meant. */
+        if ((strncmp(error->message, what, n) == 0 && error->message[n] == ':') ||
+            sd_bus_error_has_name(error, QMID_ERROR_NO_SUCH_DEVICE) ||
+            sd_bus_error_has_name(error, QMID_ERROR_AMBIGUOUS_DEVICE))
                 return cli_error(code, "%s", error->message);
         return cli_error(code, "%s: %s", what, error->message);
 }
@@ -112,7 +118,7 @@ int bus_find_device(const Options *o, sd_bus *bus, char **ret) {
         r = sd_bus_message_append(m, "sa{sv}", o->device, 0);
         if (r < 0)
                 return bus_fail_errno("FindDevice", r);
-        r = bus_call(o, bus, m, *o->device ? o->device : "finding the device", BUS_TIMEOUT_USEC, &reply);
+        r = bus_call(o, bus, m, "finding the device", BUS_TIMEOUT_USEC, &reply);
         if (r != EXIT_OK)
                 return r;
         r = sd_bus_message_read(reply, "o", &path);

@@ -20,7 +20,7 @@ static const char *key_of(const char *property, Arena *a) {
         return key;
 }
 
-/* Two numbers as one word; anything else as it is. */
+/* Two numbers as one word, empty if they are no USB id; anything else as it is. */
 static int pair_to_text(const Value *v, bool version, Arena *a, Value *ret) {
         uint64_t first, second;
         const char *text;
@@ -30,8 +30,9 @@ static int pair_to_text(const Value *v, bool version, Arena *a, Value *ret) {
                 *ret = *v;
                 return 0;
         }
-        text = version ? arena_printf(a, "%" PRIu64 ".%" PRIu64, first, second)
-                       : arena_printf(a, "%04" PRIx64 ":%04" PRIx64, first, second);
+        text = version                     ? arena_printf(a, "%" PRIu64 ".%" PRIu64, first, second)
+               : first == 0 && second == 0 ? ""
+                                           : arena_printf(a, "%04" PRIx64 ":%04" PRIx64, first, second);
         if (!text)
                 return -ENOMEM;
         *ret = (Value){ .type = VALUE_STRING, .string = text };

@@ -85,6 +85,12 @@ int input_read(char **ret, void *userdata) {
         return r;
 }
 
+void input_freep(char **text) {
+        if (*text)
+                explicit_bzero(*text, strlen(*text));
+        free(*text);
+}
+
 static volatile sig_atomic_t asked_signal;
 
 static void on_signal(int number) {

@@ -10,4 +10,7 @@ int input_read(char **ret, void *userdata);
  * when the person ended the input instead. */
 int input_ask(const char *key, char **ret, void *userdata);
 
+/* Overwrites what came from either, and frees it. */
+void input_freep(char **text);
+
 #define INPUT_MAX (256U * 1024)

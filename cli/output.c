@@ -121,17 +121,22 @@ void output_bytes(OutputLine *l, const uint8_t *bytes, size_t n_bytes) {
         }
 }
 
-static void put_words(OutputLine *l, const char *text, const char *unit, const char *end) {
+/* A value with what belongs to it; `whole`: kept on one line if it fits on any. */
+static void put_words(OutputLine *l, bool whole, const char *text, const char *unit, const char *end) {
         _cleanup_free_ char *words = NULL;
 
         if (asprintf(&words, "%s%s%s%s", text, *unit ? " " : "", unit, end) < 0) {
                 words = NULL;
                 return;
         }
-        output_words(l, words);
+        if (whole && l->indent + output_text_width(words) <= output_width())
+                output_word(l, words);
+        else
+                output_words(l, words);
 }
 
-static void put_value(OutputLine *l, const SchemaType *t, const Value *v, const char *end) {
+/* `element`: of a list, which has commas between them. */
+static void put_value(OutputLine *l, const SchemaType *t, const Value *v, bool element, const char *end) {
         const char *unit = "";
         char number[OUTPUT_NUMBER_MAX];
 
@@ -140,40 +145,40 @@ static void put_value(OutputLine *l, const SchemaType *t, const Value *v, const 
 
         switch (v->type) {
         case VALUE_BOOL:
-                put_words(l, v->boolean ? "yes" : "no", "", end);
+                put_words(l, element, v->boolean ? "yes" : "no", "", end);
                 return;
         case VALUE_U8:
         case VALUE_U16:
         case VALUE_U32:
         case VALUE_U64:
                 snprintf(number, sizeof(number), "%" PRIu64, v->u64);
-                put_words(l, number, unit, end);
+                put_words(l, element, number, unit, end);
                 return;
         case VALUE_I16:
         case VALUE_I32:
         case VALUE_I64:
                 snprintf(number, sizeof(number), "%" PRIi64, v->i64);
-                put_words(l, number, unit, end);
+                put_words(l, element, number, unit, end);
                 return;
         case VALUE_DOUBLE:
-                put_words(l, output_number(v->number, number), unit, end);
+                put_words(l, element, output_number(v->number, number), unit, end);
                 return;
         case VALUE_STRING:
-                put_words(l, *v->string ? v->string : "\"\"", "", end);
+                put_words(l, element, *v->string ? v->string : "\"\"", "", end);
                 return;
         case VALUE_BYTES:
                 if (v->n == 0)
-                        put_words(l, "no bytes", "", end);
+                        put_words(l, element, "no bytes", "", end);
                 output_bytes(l, v->bytes, v->n);
                 if (v->n > 0 && *end)
                         output_word(l, end);
                 return;
         case VALUE_ARRAY:
                 if (v->n == 0)
-                        put_words(l, "none", "", end);
+                        put_words(l, element, "none", "", end);
                 for (uint32_t i = 0; i < v->n; i++)
                         put_value(l, t && t->kind == SCHEMA_ARRAY ? &schema_types[t->item] : NULL,
-                                  &v->elements[i], i + 1 < v->n ? "," : end);
+                                  &v->elements[i], true, i + 1 < v->n ? "," : end);
                 return;
         case VALUE_DICT:
         case VALUE_TLVS:
@@ -183,7 +188,7 @@ static void put_value(OutputLine *l, const SchemaType *t, const Value *v, const 
 }
 
 void output_value(OutputLine *l, const SchemaType *t, const Value *v) {
-        put_value(l, t, v, "");
+        put_value(l, t, v, false, "");
 }
 
 /* ---- dictionaries ---- */

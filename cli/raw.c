@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus.h"
 #include "bus/value.h"
+#include "input.h"
 #include "json.h"
 #include "output.h"
 #include "qmi/tlv.h"
@@ -21,52 +22,82 @@ static int parse_id(const char *text, uint16_t *ret) {
         return EXIT_OK;
 }
 
-/* "01:0a0b": one TLV. "0102000a0b": whole TLVs, as they are on the wire. The bytes of all of them. */
+/* "01:0a0b": one TLV. "0102000a0b": whole TLVs, as they are on the wire. */
+static int parse_bytes(const char *word, Arena *a, TlvWriter *w) {
+        const char *colon = strchr(word, ':'), *id_word;
+        const uint8_t *bytes, *id;
+        size_t n_bytes, n_id;
+        TlvReader reader;
+        Tlv tlv;
+        int r;
+
+        if (colon) {
+                id_word = arena_strndup(a, word, (size_t) (colon - word));
+                if (!id_word)
+                        return -ENOMEM;
+                r = hex_parse(id_word, a, &id, &n_id);
+                if (r < 0)
+                        return r;
+                if (n_id != 1)
+                        return -EINVAL;
+                r = hex_parse(colon + 1, a, &bytes, &n_bytes);
+                if (r < 0)
+                        return r;
+                return tlv_put(w, id[0], bytes, n_bytes);
+        }
+
+        r = hex_parse(word, a, &bytes, &n_bytes);
+        if (r < 0)
+                return r;
+        reader = tlv_reader(bytes, n_bytes);
+        while ((r = tlv_next(&reader, &tlv)) > 0) {
+                r = tlv_put(w, tlv.id, tlv.bytes, tlv.n_bytes);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+/* The words themselves are not shown when they are wrong: nobody knows what is in them. */
+static int parse_tlv(const char *word, size_t number, Arena *a, TlvWriter *w) {
+        int r;
+
+        r = parse_bytes(word, a, w);
+        switch (r) {
+        case 0:
+                return EXIT_OK;
+        case -EINVAL:
+                return cli_error(EXIT_USAGE,
+                                 "raw: TLV argument %zu is neither ID:BYTES nor whole TLVs, in hexadecimal",
+                                 number);
+        case -EBADMSG:
+                return cli_error(EXIT_USAGE, "raw: TLV argument %zu does not end where its last TLV ends",
+                                 number);
+        case -EMSGSIZE:
+                return cli_error(EXIT_USAGE, "raw: more bytes than a QMI message can carry");
+        default:
+                return cli_oom();
+        }
+}
+
+/* The bytes of all TLVs; "-" is a word that comes from standard input. */
 static int parse_tlvs(char **words, size_t n_words, Arena *a, TlvWriter *w) {
+        bool is_read = false;
+        int r;
+
         for (size_t i = 0; i < n_words; i++) {
-                const char *colon = strchr(words[i], ':'), *id_word;
-                const uint8_t *bytes, *id = NULL;
-                size_t n_bytes, n_id = 0;
-                TlvReader reader;
-                Tlv tlv;
-                int r;
+                _cleanup_(input_freep) char *input = NULL;
 
-                if (colon) {
-                        id_word = arena_strndup(a, words[i], (size_t) (colon - words[i]));
-                        if (!id_word)
-                                return cli_oom();
-                        r = hex_parse(id_word, a, &id, &n_id);
-                        if (r >= 0 && n_id != 1)
-                                r = -EINVAL;
-                        if (r >= 0)
-                                r = hex_parse(colon + 1, a, &bytes, &n_bytes);
-                } else
-                        r = hex_parse(words[i], a, &bytes, &n_bytes);
-                if (r == -EINVAL)
-                        return cli_error(EXIT_USAGE,
-                                         "raw: '%s' is neither ID:BYTES nor the bytes of whole TLVs, in "
-                                         "hexadecimal",
-                                         words[i]);
-                if (r < 0)
-                        return cli_oom();
-
-                if (colon)
-                        r = tlv_put(w, id[0], bytes, n_bytes);
-                else {
-                        reader = tlv_reader(bytes, n_bytes);
-                        while ((r = tlv_next(&reader, &tlv)) > 0) {
-                                r = tlv_put(w, tlv.id, tlv.bytes, tlv.n_bytes);
-                                if (r < 0)
-                                        break;
-                        }
+                if (streq(words[i], "-")) {
+                        if (is_read)
+                                return cli_error(EXIT_USAGE, "raw: standard input can only be read once");
+                        is_read = true;
+                        if (input_read(&input, NULL) < 0)
+                                return EXIT_USAGE;
                 }
-                if (r == -EBADMSG)
-                        return cli_error(EXIT_USAGE, "raw: '%s' does not end where its last TLV ends",
-                                         words[i]);
-                if (r == -EMSGSIZE)
-                        return cli_error(EXIT_USAGE, "raw: more bytes than a QMI message can carry");
-                if (r < 0)
-                        return cli_oom();
+                r = parse_tlv(input ?: words[i], i + 1, a, w);
+                if (r != EXIT_OK)
+                        return r;
         }
         return EXIT_OK;
 }
@@ -81,31 +112,6 @@ static int append_tlvs(sd_bus_message *m, const TlvWriter *w, Arena *a) {
         while (tlv_next(&reader, &tlvs[n]) > 0)
                 n++;
         return bus_append_tlvs(m, tlvs, n);
-}
-
-/* The result, where it is a failure, as an exit code. */
-static int check_result(const char *title, const Value *response) {
-        for (uint32_t i = 0; i < response->n; i++) {
-                const Tlv *t = &response->tlvs[i];
-                _cleanup_(tlv_writer_done) TlvWriter w = {};
-                const char *symbol;
-                int r;
-
-                if (t->id != TLV_RESULT)
-                        continue;
-                r = tlv_put(&w, t->id, t->bytes, t->n_bytes);
-                if (r < 0)
-                        return cli_oom();
-                r = tlv_result(w.bytes, w.n_bytes);
-                if (r == 0)
-                        return EXIT_OK;
-                if (r < 0)
-                        return cli_error(EXIT_REFUSED, "%s: the answer's result cannot be read", title);
-                symbol = schema_error_symbol((uint16_t) r);
-                return cli_error(EXIT_REFUSED, "%s: the modem answered: error %d%s%s", title, r,
-                                 symbol ? ", " : "", symbol ?: "");
-        }
-        return EXIT_OK;
 }
 
 static int print_tlvs(const Options *o, const Value *response) {
@@ -132,7 +138,7 @@ int verb_raw(const Options *o, char **args, size_t n_args) {
         const char *title;
         Value response;
         uint16_t id;
-        int r, q;
+        int r;
 
         arena_init(&a);
         r = parse_id(args[1], &id);
@@ -178,7 +184,5 @@ int verb_raw(const Options *o, char **args, size_t n_args) {
         r = bus_read_tlvs(reply, &a, &response);
         if (r < 0)
                 return bus_fail_errno(title, r);
-        r = print_tlvs(o, &response);
-        q = check_result(title, &response);
-        return r != EXIT_OK ? r : q;
+        return print_tlvs(o, &response);
 }
