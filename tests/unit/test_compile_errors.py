@@ -86,7 +86,10 @@ about = "What was seen so far."
 like = "scan-done"
 '''
 
-def compile_files(tmp_path: Path, service: str, common: str = COMMON, others: tuple[str, ...] = ()):
+
+def compile_files(
+    tmp_path: Path, service: str, common: str = COMMON, others: tuple[str, ...] = ()
+):
     """The errors as (file name, line, text)."""
     (tmp_path / 'common.toml').write_text(common)
     files = []
@@ -105,8 +108,8 @@ def test_good(tmp_path):
     assert compile_files(tmp_path, GOOD) == []
 
 
-# What is replaced ("+": the end), by what, a part of the error, and the line that it is at: the one with the mark
-# "#!" in the new text, else its first, unless a fourth text says which.
+# What is replaced ("+": the end), by what, a part of the error, and the line that it is at: where
+# the mark "#!" is in the new text, else its first, unless a fourth text says which.
 TLV = 'request.0x01 = "transaction: u16"'
 CASES = {
     # values and names
@@ -115,10 +118,17 @@ CASES = {
     'no-service': ('service = "test"', 'service = "Test"', 'service = "NAME" is missing'),
     'no-service-id': ('id = 0x7F', 'id = "x"', 'the QMI service id'),
     'no-title': ('title = "Test service"', 'title = ""', 'title'),
-    'unknown-top-level-key': ('title = "Test service"', 'titel = 1\ntitle = "Test service"', '"titel" is no key here'),
+    'unknown-top-level-key': (
+        'title = "Test service"',
+        'titel = 1\ntitle = "Test service"',
+        '"titel" is no key here',
+    ),
     'unknown-message-key': ('abort = "abort"', 'aborts = "abort"', '"aborts" is no key here'),
-    'indication-with-request': ('tlv.0x01 = "token: u32"', 'tlv.0x01 = "token: u32"\nrequest.0x01 = "t: u8"#!',
-                                '"request" is no key here'),
+    'indication-with-request': (
+        'tlv.0x01 = "token: u32"',
+        'tlv.0x01 = "token: u32"\nrequest.0x01 = "t: u8"#!',
+        '"request" is no key here',
+    ),
     'enum-symbol': ('off = 0', 'Off = 0', 'the symbol "Off" must be lower-case'),
     'enum-symbol-digits': ('off = 0', '12 = 0', 'not only digits'),
     'enum-value': ('off = 0', 'off = "0"', '"off" needs a number'),
@@ -127,7 +137,11 @@ CASES = {
     'flags-bit': ('low = 0', 'low = 512', 'bit numbers, 0 to 511'),
     'flags-width': ('high = 15', 'high = 16', 'bit 16 ("high") does not fit u16'),
     'flags-symbol': ('low = 0', 'bit3 = 0', 'what an unknown bit is called'),
-    'enum-in-common': ('[enum.mode]', '[enum.shared]#!\na = 1\n[enum.mode]', 'in common.toml already'),
+    'enum-in-common': (
+        '[enum.mode]',
+        '[enum.shared]#!\na = 1\n[enum.mode]',
+        'in common.toml already',
+    ),
     'enum-empty': ('[enum.mode]', '[enum.nothing]#!\n[enum.mode]', 'is empty'),
     'enum-name': ('[enum.mode]', '[enum.Mode]#!\na = 1\n[enum.mode]', 'must be lower-case'),
     'coding-value': ('0 = "gsm7"', '300 = "gsm7"', 'values are 0 to 255'),
@@ -137,57 +151,161 @@ CASES = {
     'type-line': ('rssi = "i8 dBm"', 'rssi = "i8 dBn"', '"dBn" is no unit, scale or attribute'),
     'type-not-text': ('rssi = "i8 dBm"', 'rssi = 8', 'needs a type as text'),
     'type-recursion': ('rssi = "i8 dBm"', 'rssi = "signal"', 'contains itself'),
-    'type-name-built-in': ('[type.signal]', '[type.string]#!\na = "u8"\n[type.signal]', 'cannot name a type'),
-    'message-name': ('[message.stop]', '[message.Stop]#!\nid = 1\n[message.stop]', 'must be lower-case'),
+    'type-name-built-in': (
+        '[type.signal]',
+        '[type.string]#!\na = "u8"\n[type.signal]',
+        'cannot name a type',
+    ),
+    'message-name': (
+        '[message.stop]',
+        '[message.Stop]#!\nid = 1\n[message.stop]',
+        'must be lower-case',
+    ),
     'tlv-key': (TLV, 'request.0x01 = "Transaction: u16"', 'must be lower-case'),
     'tlv-key-reserved': (TLV, 'request.0x01 = "unknown-tlvs: u16"', 'a meaning of its own'),
     'tlv-id': (TLV, 'request.0x1 = "transaction: u16"', '"0x1" is no TLV id'),
-    'tlv-result': ('response.0x01 = "handle: u32"', 'response.0x01 = "handle: u32"\nresponse.0x02 = "r: u32"#!',
-                   'never written'),
+    'tlv-result': (
+        'response.0x01 = "handle: u32"',
+        'response.0x01 = "handle: u32"\nresponse.0x02 = "r: u32"#!',
+        'never written',
+    ),
     'tlv-no-text': (TLV, TLV + '\nrequest.0x10 = 16#!', 'a TLV is "key: TYPE"'),
-    'tlv-key-twice': ('request.0x10 = "token: u32"', 'request.0x10 = "token: u32"\nrequest.0x13 = "token: u32"#!',
-                      'the key "token" is that of TLV 0x10 too'),
+    'tlv-key-twice': (
+        'request.0x10 = "token: u32"',
+        'request.0x10 = "token: u32"\nrequest.0x13 = "token: u32"#!',
+        'the key "token" is that of TLV 0x10 too',
+    ),
     'tlv-layouts-keys': (TLV, TLV + '\nrequest.0x10 = ["a: u8", "b: u16"]#!', 'have one key'),
-    'tlv-layouts-same': (TLV, TLV + '\nrequest.0x10 = ["a: u8", "a: i8"]#!', 'the second is never taken'),
+    'tlv-layouts-same': (
+        TLV,
+        TLV + '\nrequest.0x10 = ["a: u8", "a: i8"]#!',
+        'the second is never taken',
+    ),
     # messages
     'no-id': ('id = 0x0003', '', 'needs an id', '[message.stop]'),
     'id-range': ('id = 0x0003', 'id = 0x10000', 'needs an id'),
     'no-kind': ('id = 0x0003\nkind = "command"', 'id = 0x0003', 'has no kind', '[message.stop]'),
-    'bad-kind': ('id = 0x0003\nkind = "command"', 'id = 0x0003\nkind = "commando"#!', '"commando" is no kind'),
-    'no-access': ('id = 0x0004\naccess = "control"', 'id = 0x0004', 'has no access class', '[indication.scan-progress]'),
-    'bad-access': ('id = 0x0004\naccess = "control"', 'id = 0x0004\naccess = "controls"#!', 'is no access class'),
+    'bad-kind': (
+        'id = 0x0003\nkind = "command"',
+        'id = 0x0003\nkind = "commando"#!',
+        '"commando" is no kind',
+    ),
+    'no-access': (
+        'id = 0x0004\naccess = "control"',
+        'id = 0x0004',
+        'has no access class',
+        '[indication.scan-progress]',
+    ),
+    'bad-access': (
+        'id = 0x0004\naccess = "control"',
+        'id = 0x0004\naccess = "controls"#!',
+        'is no access class',
+    ),
     'no-about': ('about = "Stop looking around."', '', 'has no about', '[message.stop]'),
-    'about-full-stop': ('about = "Stop looking around."', 'about = "Stop looking around"', 'ends with a full stop'),
-    'about-twice': ('about = "Stop looking around."', 'about = "Look around."#!', 'says the same as'),
-    'timeout': ('about = "Stop looking around."', 'timeout = 0#!\nabout = "Stop looking around."', 'timeout is in seconds'),
-    'replay': ('about = "Stop looking around."', 'replay = 1#!\nabout = "Stop looking around."', 'true or false'),
-    'vendor': ('about = "Stop looking around."', 'vendor = 0#!\nabout = "Stop looking around."', 'USB vendor id'),
+    'about-full-stop': (
+        'about = "Stop looking around."',
+        'about = "Stop looking around"',
+        'ends with a full stop',
+    ),
+    'about-twice': (
+        'about = "Stop looking around."',
+        'about = "Look around."#!',
+        'says the same as',
+    ),
+    'timeout': (
+        'about = "Stop looking around."',
+        'timeout = 0#!\nabout = "Stop looking around."',
+        'timeout is in seconds',
+    ),
+    'replay': (
+        'about = "Stop looking around."',
+        'replay = 1#!\nabout = "Stop looking around."',
+        'true or false',
+    ),
+    'vendor': (
+        'about = "Stop looking around."',
+        'vendor = 0#!\nabout = "Stop looking around."',
+        'USB vendor id',
+    ),
     'duplicate-id': ('id = 0x0003', 'id = 0x0002#!', 'id 0x0002 is that of "scan"'),
-    'camel-case': ('+', '[message.get-a1]\nid = 8\nkind = "query"\naccess = "raw"\nabout = "A."\n'
-                   '[message.get-a-1]#!\nid = 9\nkind = "query"\naccess = "raw"\nabout = "B."', 'both are GetA1 on the bus'),
-    'method-and-signal': ('+', '[indication.stop]#!\nid = 9\naccess = "raw"\nabout = "A."',
-                          'a method and a signal cannot both be Stop'),
+    'camel-case': (
+        '+',
+        '[message.get-a1]\nid = 8\nkind = "query"\naccess = "raw"\nabout = "A."\n'
+        '[message.get-a-1]#!\nid = 9\nkind = "query"\naccess = "raw"\nabout = "B."',
+        'both are GetA1 on the bus',
+    ),
+    'method-and-signal': (
+        '+',
+        '[indication.stop]#!\nid = 9\naccess = "raw"\nabout = "A."',
+        'a method and a signal cannot both be Stop',
+    ),
     'abort': ('abort = "abort"', 'abort = "abrot"', 'abort: there is no message "abrot"'),
-    'abort-without-id': ('abort = "abort"', 'abort = "stop"', 'begins with the 16 bits of a transaction id'),
-    'result': ('result = "scan-done"', 'result = "scan-over"', 'result: there is no indication "scan-over"'),
+    'abort-without-id': (
+        'abort = "abort"',
+        'abort = "stop"',
+        'begins with the 16 bits of a transaction id',
+    ),
+    'result': (
+        'result = "scan-done"',
+        'result = "scan-over"',
+        'result: there is no indication "scan-over"',
+    ),
     'undo': ('undo = "stop"', 'undo = "halt"', 'undo: there is no message "halt"'),
     'undo-field': ('undo = "stop"', 'undo = "abort"', '"abort" needs "transaction"'),
-    'undo-type': ('response.0x01 = "handle: u32"', 'response.0x01 = "handle: u16"', 'is of another type', 'undo = "stop"'),
+    'undo-type': (
+        'response.0x01 = "handle: u32"',
+        'response.0x01 = "handle: u16"',
+        'is of another type',
+        'undo = "stop"',
+    ),
     'token': ('token = "token"', 'token = "tokens"', 'no TLV with the key "tokens"'),
-    'token-in-indication': ('tlv.0x01 = "token: u32"', 'tlv.0x01 = "coin: u32"', 'no TLV with the key "token"',
-                            'token = "token"'),
-    'token-width': ('tlv.0x01 = "token: u32"', 'tlv.0x01 = "token: u16"', 'not the same on the wire', 'token = "token"'),
+    'token-in-indication': (
+        'tlv.0x01 = "token: u32"',
+        'tlv.0x01 = "coin: u32"',
+        'no TLV with the key "token"',
+        'token = "token"',
+    ),
+    'token-width': (
+        'tlv.0x01 = "token: u32"',
+        'tlv.0x01 = "token: u16"',
+        'not the same on the wire',
+        'token = "token"',
+    ),
     'token-without-result': ('result = "scan-done"', '', 'no result =', 'token = "token"'),
-    'like': ('like = "scan-done"', 'like = "done"', 'like: there is no message or indication "done"'),
+    'like': (
+        'like = "scan-done"',
+        'like = "done"',
+        'like: there is no message or indication "done"',
+    ),
     'like-itself': ('like = "scan-done"', 'like = "scan-progress"', 'in turn like'),
-    'like-differs': ('like = "scan-done"', 'like = "scan-done"\ntlv.0x01 = "token: u16"#!', 'differs on the wire'),
-    'like-key': ('like = "scan-done"', 'like = "scan-done"\ntlv.0x11 = "token: u32"#!', 'which comes from "scan-done"'),
-    'kind-event-report': ('[message.stop]', '[message.set-event-report]\nid = 9\nkind = "command"#!\naccess = "raw"\n'
-                          'about = "A."\n[message.stop]', 'must be of kind "client"'),
-    'kind-bind': ('[message.stop]', '[message.bind-port]\nid = 9\nkind = "command"#!\naccess = "raw"\nabout = "A."\n'
-                  '[message.stop]', 'must be of kind "client"'),
-    'kind-reset': ('[message.stop]', '[message.reset]\nid = 9\nkind = "command"#!\naccess = "raw"\nabout = "A."\n'
-                   '[message.stop]', 'must be of kind "client"'),
+    'like-differs': (
+        'like = "scan-done"',
+        'like = "scan-done"\ntlv.0x01 = "token: u16"#!',
+        'differs on the wire',
+    ),
+    'like-key': (
+        'like = "scan-done"',
+        'like = "scan-done"\ntlv.0x11 = "token: u32"#!',
+        'which comes from "scan-done"',
+    ),
+    'kind-event-report': (
+        '[message.stop]',
+        '[message.set-event-report]\nid = 9\nkind = "command"#!\naccess = "raw"\n'
+        'about = "A."\n[message.stop]',
+        'must be of kind "client"',
+    ),
+    'kind-bind': (
+        '[message.stop]',
+        '[message.bind-port]\nid = 9\nkind = "command"#!\naccess = "raw"\nabout = "A."\n'
+        '[message.stop]',
+        'must be of kind "client"',
+    ),
+    'kind-reset': (
+        '[message.stop]',
+        '[message.reset]\nid = 9\nkind = "command"#!\naccess = "raw"\nabout = "A."\n'
+        '[message.stop]',
+        'must be of kind "client"',
+    ),
     # types
     'no-type': (TLV, 'request.0x01 = "transaction:"', 'a type is missing'),
     'no-colon': (TLV, 'request.0x01 = "transaction u16"', '":" is expected after the key'),
@@ -196,7 +314,11 @@ CASES = {
     'too-wide': (TLV, 'request.0x01 = "transaction: u72"', 'whole bytes up to 64 bits'),
     'one-byte-order': (TLV, TLV + '\nrequest.0x10 = "a: u8be"#!', 'no byte order'),
     'unknown-enum': (TLV, TLV + '\nrequest.0x10 = "a: u8 enum moed"#!', 'there is no [enum.moed]'),
-    'unknown-flags': (TLV, TLV + '\nrequest.0x10 = "a: u8 flags mode"#!', 'there is no [flags.mode]'),
+    'unknown-flags': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: u8 flags mode"#!',
+        'there is no [flags.mode]',
+    ),
     'signed-flags': (TLV, TLV + '\nrequest.0x10 = "a: i16 flags band"#!', 'flags are unsigned'),
     'unknown-unit': (TLV, TLV + '\nrequest.0x10 = "a: u8 furlong"#!', '"furlong" is no unit'),
     'two-units': (TLV, TLV + '\nrequest.0x10 = "a: u8 ms s"#!', 'a second unit after "ms"'),
@@ -204,52 +326,162 @@ CASES = {
     'scale-division': (TLV, TLV + '\nrequest.0x10 = "a: u8 x1/0 dB"#!', 'division by zero'),
     'two-scales': (TLV, TLV + '\nrequest.0x10 = "a: u8 x2 x3"#!', 'a second scale'),
     'scale-size': (TLV, TLV + '\nrequest.0x10 = "a: u8 x0.00000000001"#!', 'must fit 32 bits'),
-    'float-scale': (TLV, TLV + '\nrequest.0x10 = "a: f32 x2"#!', 'floating point numbers have no scale'),
+    'float-scale': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: f32 x2"#!',
+        'floating point numbers have no scale',
+    ),
     'float-sentinel': (TLV, TLV + '\nrequest.0x10 = "a: f32 none=1"#!', 'NaN'),
     'sentinel-range': (TLV, TLV + '\nrequest.0x10 = "a: i8 none=128"#!', '-128 to 127'),
     'sentinel-number': (TLV, TLV + '\nrequest.0x10 = "a: u8 none=x"#!', '"x" is no number'),
-    'sentinel-in-array': (TLV, TLV + '\nrequest.0x10 = "a: [u8] i16 none=-1"#!', 'inside an array'),
-    'unknown-coding': (TLV, TLV + '\nrequest.0x10 = "a: string[u8] ebcdic"#!', '"ebcdic" is no text coding'),
-    'unknown-coding-table': (TLV, TLV + '\nrequest.0x10 = "a: {e: u8, t: string coding txt @e}"#!',
-                             'there is no [coding.txt]'),
-    'coding-field': (TLV, TLV + '\nrequest.0x10 = "a: {e: u8, t: string coding text @f}"#!', 'no earlier field'),
-    'coding-field-kind': (TLV, TLV + '\nrequest.0x10 = "a: {e: bytes[2], t: string coding text @e}"#!',
-                          'no unsigned number or enum'),
-    'count-field': (TLV, TLV + '\nrequest.0x10 = "a: {n: u8, l: [@m] u16}"#!', '"m", which is no earlier field'),
-    'count-field-later': (TLV, TLV + '\nrequest.0x10 = "a: {l: [@n] u16, n: u8}"#!', '"n", which is no earlier field'),
-    'count-field-kind': (TLV, TLV + '\nrequest.0x10 = "a: {n: u8 enum mode, l: [@n] u16}"#!', 'plain unsigned number'),
-    'count-field-outside': (TLV, TLV + '\nrequest.0x10 = "a: [@n] u16"#!', 'no struct with earlier fields'),
-    'mask-field': (TLV, TLV + '\nrequest.0x10 = "a: {m: u8, b: u8 if n.0}"#!', '"n", which is no earlier field'),
-    'mask-bit': (TLV, TLV + '\nrequest.0x10 = "a: {m: u8, b: u8 if m.8}"#!', 'has only bits 0 to 7'),
-    'mask-syntax': (TLV, TLV + '\nrequest.0x10 = "a: {m: u8, b: u8 if m}"#!', 'does not name a bit'),
-    'mask-and-valid': (TLV, TLV + '\nrequest.0x10 = "a: {m: u8, b: valid u8 if m.0}"#!', 'both "valid" and "if"'),
-    'valid-in-array': (TLV, TLV + '\nrequest.0x10 = "a: [2] valid u16"#!', 'write {KEY: valid TYPE}'),
+    'sentinel-in-array': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: [u8] i16 none=-1"#!',
+        'inside an array',
+    ),
+    'unknown-coding': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: string[u8] ebcdic"#!',
+        '"ebcdic" is no text coding',
+    ),
+    'unknown-coding-table': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {e: u8, t: string coding txt @e}"#!',
+        'there is no [coding.txt]',
+    ),
+    'coding-field': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {e: u8, t: string coding text @f}"#!',
+        'no earlier field',
+    ),
+    'coding-field-kind': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {e: bytes[2], t: string coding text @e}"#!',
+        'no unsigned number or enum',
+    ),
+    'count-field': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {n: u8, l: [@m] u16}"#!',
+        '"m", which is no earlier field',
+    ),
+    'count-field-later': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {l: [@n] u16, n: u8}"#!',
+        '"n", which is no earlier field',
+    ),
+    'count-field-kind': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {n: u8 enum mode, l: [@n] u16}"#!',
+        'plain unsigned number',
+    ),
+    'count-field-outside': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: [@n] u16"#!',
+        'no struct with earlier fields',
+    ),
+    'mask-field': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {m: u8, b: u8 if n.0}"#!',
+        '"n", which is no earlier field',
+    ),
+    'mask-bit': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {m: u8, b: u8 if m.8}"#!',
+        'has only bits 0 to 7',
+    ),
+    'mask-syntax': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {m: u8, b: u8 if m}"#!',
+        'does not name a bit',
+    ),
+    'mask-and-valid': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {m: u8, b: valid u8 if m.0}"#!',
+        'both "valid" and "if"',
+    ),
+    'valid-in-array': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: [2] valid u16"#!',
+        'write {KEY: valid TYPE}',
+    ),
     'length': (TLV, TLV + '\nrequest.0x10 = "a: [u64] u16"#!', '[u64] is no length of an array'),
     'length-zero': (TLV, TLV + '\nrequest.0x10 = "a: [0] u16"#!', '1 to 65535'),
     'length-unit': (TLV, TLV + '\nrequest.0x10 = "a: [u8*2] u16"#!', 'strings and bytes'),
     'length-star': (TLV, TLV + '\nrequest.0x10 = "a: string[*]"#!', 'without brackets'),
     'array-of-bytes': (TLV, TLV + '\nrequest.0x10 = "a: [u8] u8"#!', 'is written "bytes[u8]"'),
     'array-of-nothing': (TLV, TLV + '\nrequest.0x10 = "a: [u8] empty"#!', 'no byte at all'),
-    'array-of-open': (TLV, TLV + '\nrequest.0x10 = "a: [u8] {n: u8, t: string}"#!', 'goes to the end of the TLV'),
-    'open-not-last': (TLV, TLV + '\nrequest.0x10 = "a: {t: string, n: u8}"#!', 'nothing can follow'),
+    'array-of-open': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: [u8] {n: u8, t: string}"#!',
+        'goes to the end of the TLV',
+    ),
+    'open-not-last': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {t: string, n: u8}"#!',
+        'nothing can follow',
+    ),
     'too-large': (TLV, TLV + '\nrequest.0x10 = "a: [60000] u16"#!', 'more than a TLV can hold'),
-    'field-twice': (TLV, TLV + '\nrequest.0x10 = "a: {b: u8, b: u8}"#!', 'the key "b" is there twice'),
-    'field-bytes': (TLV, TLV + '\nrequest.0x10 = "a: {b: string[u8], b-bytes: u8}"#!', 'when they cannot be decoded'),
-    'tlv-bytes': (TLV, TLV + '\nrequest.0x10 = "a: string"\nrequest.0x11 = "a-bytes: bytes"#!', 'cannot be decoded'),
-    'struct-comma': (TLV, TLV + '\nrequest.0x10 = "a: {b: u8 c: u8}"#!', 'no unit, scale or attribute'),
+    'field-twice': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {b: u8, b: u8}"#!',
+        'the key "b" is there twice',
+    ),
+    'field-bytes': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {b: string[u8], b-bytes: u8}"#!',
+        'when they cannot be decoded',
+    ),
+    'tlv-bytes': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: string"\nrequest.0x11 = "a-bytes: bytes"#!',
+        'cannot be decoded',
+    ),
+    'struct-comma': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: {b: u8 c: u8}"#!',
+        'no unit, scale or attribute',
+    ),
     'struct-end': (TLV, TLV + '\nrequest.0x10 = "a: {b: u8"#!', 'is missing at the end'),
-    'bits-sum': (TLV, TLV + '\nrequest.0x10 = "a: u8 bits {b: 1, c: 3}"#!', 'write the rest as _: 4'),
+    'bits-sum': (
+        TLV,
+        TLV + '\nrequest.0x10 = "a: u8 bits {b: 1, c: 3}"#!',
+        'write the rest as _: 4',
+    ),
     'bits-too-many': (TLV, TLV + '\nrequest.0x10 = "a: u8 bits {b: 1, c: 8}"#!', 'more than 8'),
     'bits-signed': (TLV, TLV + '\nrequest.0x10 = "a: i8 bits {b: 8}"#!', 'unsigned'),
     # attributes
-    'mandatory-response': ('response.0x01 = "handle: u32"', 'response.0x01 = "handle: u32 mandatory"', 'for TLVs of requests'),
-    'max-response': ('response.0x01 = "handle: u32"', 'response.0x01 = "handle: u32 max=4"', 'for TLVs of requests'),
+    'mandatory-response': (
+        'response.0x01 = "handle: u32"',
+        'response.0x01 = "handle: u32 mandatory"',
+        'for TLVs of requests',
+    ),
+    'max-response': (
+        'response.0x01 = "handle: u32"',
+        'response.0x01 = "handle: u32 max=4"',
+        'for TLVs of requests',
+    ),
     'max-too-small': (TLV, 'request.0x01 = "transaction: u16 max=1"', 'at least 2 bytes'),
-    'mandatory-optional': (TLV, 'request.0x01 = "transaction: u16 mandatory optional"', 'behind "mandatory"'),
-    'tlv-access': (TLV, 'request.0x01 = "transaction: u16 access=top"', '"top" is no access class'),
-    'tlv-access-same': (TLV, 'request.0x01 = "transaction: u16 access=status"', 'that of the message already'),
+    'mandatory-optional': (
+        TLV,
+        'request.0x01 = "transaction: u16 mandatory optional"',
+        'behind "mandatory"',
+    ),
+    'tlv-access': (
+        TLV,
+        'request.0x01 = "transaction: u16 access=top"',
+        '"top" is no access class',
+    ),
+    'tlv-access-same': (
+        TLV,
+        'request.0x01 = "transaction: u16 access=status"',
+        'that of the message already',
+    ),
     'tlv-vendor': (TLV, 'request.0x01 = "transaction: u16 vendor=0x10000"', 'a USB vendor id is'),
-    'attribute': (TLV, 'request.0x01 = "transaction: u16 secert"', '"secert" is no unit, scale or attribute'),
+    'attribute': (
+        TLV,
+        'request.0x01 = "transaction: u16 secert"',
+        '"secert" is no unit, scale or attribute',
+    ),
 }
 
 
@@ -262,27 +494,34 @@ def test_wrong_line(tmp_path, case):
         assert GOOD.count(old) == 1, old
         wrong = GOOD.replace(old, new)
     if at:
-        line = wrong[:wrong.index(at[0])].count('\n') + 1
+        line = wrong[: wrong.index(at[0])].count('\n') + 1
     elif '#!' in new:
-        line = wrong[:wrong.index('#!')].count('\n') + 1
+        line = wrong[: wrong.index('#!')].count('\n') + 1
     else:
-        line = wrong[:wrong.index(new)].count('\n') + 1
+        line = wrong[: wrong.index(new)].count('\n') + 1
     errors = compile_files(tmp_path, wrong)
     assert [(file, at_line) for file, at_line, _ in errors] == [('file0.toml', line)], errors
     assert text in errors[0][2]
 
 
 def test_all_errors_are_told(tmp_path):
-    wrong = GOOD.replace('off = 0', 'Off = 0').replace(TLV, 'request.0x01 = "transaction: u61"').replace(
-        'undo = "stop"', 'undo = "halt"')
+    wrong = (
+        GOOD.replace('off = 0', 'Off = 0')
+        .replace(TLV, 'request.0x01 = "transaction: u61"')
+        .replace('undo = "stop"', 'undo = "halt"')
+    )
     lines = wrong.splitlines()
     assert [lines[line - 1] for _, line, _ in compile_files(tmp_path, wrong)] == [
-        'Off = 0', 'request.0x01 = "transaction: u61"', 'undo = "halt"']
+        'Off = 0',
+        'request.0x01 = "transaction: u61"',
+        'undo = "halt"',
+    ]
 
 
 def test_a_wrong_type_is_told_once_however_often_it_is_used(tmp_path):
     wrong = GOOD.replace('rssi = "i8 dBm"', 'rssi = "u8 enum nothing"').replace(
-        TLV, TLV + '\nrequest.0x10 = "a: signal"\nrequest.0x11 = "b: [u8] signal"')
+        TLV, TLV + '\nrequest.0x10 = "a: signal"\nrequest.0x11 = "b: [u8] signal"'
+    )
     assert len(compile_files(tmp_path, wrong)) == 1
 
 
@@ -293,7 +532,16 @@ def test_errors_in_common(tmp_path):
     assert errors == [('common.toml', 1, '[enum.qmi-error], the protocol errors, is missing')]
 
 
-OTHER = 'service = "other"\nid = 0x80\ntitle = "Other"\n[message.a]\nid = 1\nkind = "query"\naccess = "raw"\nabout = "A."\n'
+OTHER = '''\
+service = "other"
+id = 0x80
+title = "Other"
+[message.a]
+id = 1
+kind = "query"
+access = "raw"
+about = "A."
+'''
 
 
 def test_several_files(tmp_path):
@@ -301,9 +549,13 @@ def test_several_files(tmp_path):
     errors = compile_files(tmp_path, GOOD, others=(OTHER.replace('"other"', '"test"'),))
     assert [e[:2] for e in errors] == [('file1.toml', 1)] and 'is in' in errors[0][2]
     errors = compile_files(tmp_path, GOOD, others=(OTHER.replace('0x80', '0x7F'),))
-    assert [e[:2] for e in errors] == [('file1.toml', 2)] and 'only two vendors can share one' in errors[0][2]
+    assert [e[:2] for e in errors] == [
+        ('file1.toml', 2)
+    ] and 'only two vendors can share one' in errors[0][2]
     two_vendors = OTHER.replace('0x80', '0x7F\nvendor = 0x1199')
-    errors = compile_files(tmp_path, GOOD.replace('id = 0x7F', 'id = 0x7F\nvendor = 0x03F0'), others=(two_vendors,))
+    errors = compile_files(
+        tmp_path, GOOD.replace('id = 0x7F', 'id = 0x7F\nvendor = 0x03F0'), others=(two_vendors,)
+    )
     assert errors == []
     errors = compile_files(tmp_path, GOOD, others=(OTHER.replace('"A."', '"Look around."'),))
     assert [e[:2] for e in errors] == [('file1.toml', 8)] and 'says the same as' in errors[0][2]
@@ -319,13 +571,34 @@ def test_ctl_has_no_kind(tmp_path):
 def test_command_line(tmp_path):
     (tmp_path / 'common.toml').write_text(COMMON)
     (tmp_path / 'good.toml').write_text(GOOD)
-    command = [sys.executable, COMPILE, '--common', tmp_path / 'common.toml', '--tables', tmp_path / 'tables.c']
+    command = [
+        sys.executable,
+        COMPILE,
+        '--common',
+        tmp_path / 'common.toml',
+        '--tables',
+        tmp_path / 'tables.c',
+    ]
     run = subprocess.run([*command, tmp_path / 'no.toml'], capture_output=True, text=True)
-    assert (run.returncode, run.stderr) == (1, f'{tmp_path}/no.toml:1: cannot be read: No such file or directory\n')
+    assert (run.returncode, run.stderr) == (
+        1,
+        f'{tmp_path}/no.toml:1: cannot be read: No such file or directory\n',
+    )
     assert not (tmp_path / 'tables.c').exists()
-    run = subprocess.run([*command, '--xml', tmp_path / 'xml', tmp_path / 'good.toml'], capture_output=True, text=True)
+    run = subprocess.run(
+        [*command, '--xml', tmp_path / 'xml', tmp_path / 'good.toml'],
+        capture_output=True,
+        text=True,
+    )
     assert (run.returncode, run.stderr) == (0, '')
     assert 'schema_messages[] = {' in (tmp_path / 'tables.c').read_text()
-    members = re.findall(r'<(method|signal) name="(\w+)">', (tmp_path / 'xml/org.qmid1.Test.xml').read_text())
-    assert members == [('method', 'Abort'), ('method', 'Scan'), ('method', 'Stop'), ('signal', 'ScanDone'),
-                       ('signal', 'ScanProgress')]
+    members = re.findall(
+        r'<(method|signal) name="(\w+)">', (tmp_path / 'xml/org.qmid1.Test.xml').read_text()
+    )
+    assert members == [
+        ('method', 'Abort'),
+        ('method', 'Scan'),
+        ('method', 'Stop'),
+        ('signal', 'ScanDone'),
+        ('signal', 'ScanProgress'),
+    ]

@@ -18,7 +18,8 @@ REFERENCE = ROOT / 'tests/data/reference'
 sys.path.insert(0, str(ROOT / 'interfaces'))
 
 from compile import Tables  # noqa: E402
-from schema import Item, Message, Schema, Tlv, Type, load  # noqa: E402
+from model import Item, Message, Schema, Tlv, Type  # noqa: E402
+from schema import load  # noqa: E402
 
 SERVICES = ('ctl', 'dms', 'nas', 'uim', 'wda', 'wds')
 COMMON = ROOT / 'interfaces/common.toml'
@@ -36,9 +37,11 @@ def from_libqmi(row: dict[str, str]) -> bool:
 
 # ---- the notation of the reference ----
 
+
 @dataclass
 class Ref:
     """A layout of the reference."""
+
     kind: str  # int float str chars array struct bits empty raw
     size: str = ''  # what stands in brackets
     width: int = 0
@@ -112,7 +115,9 @@ class RefReader:
         if self.take('struct'):
             return Ref('struct', fields=self.members(self.read))
         if m := self.take(r'bits(\d+)'):
-            return Ref('bits', width=int(m[1]) // 8, bits=self.members(lambda: int(self.need(r'\d+')[0])))
+            return Ref(
+                'bits', width=int(m[1]) // 8, bits=self.members(lambda: int(self.need(r'\d+')[0]))
+            )
         if m := self.take(r'array\[([^]]+)\](?:\(max=\d+\))?(\(seq=u8\))?'):
             self.need('{')
             r = Ref('array', size=m[1], sequence=bool(m[2]), element=self.read())
@@ -121,8 +126,13 @@ class RefReader:
         if m := self.take(r'(str|chars)(?:\[([^]]+)\])?(?:\(max=\d+\))?'):
             return Ref(m[1], size=m[2] or '')
         if m := self.take(r'([uif])(\d+)(be)?(?:=(bool|(?:enum|flags):\w+))?'):
-            return Ref('float' if m[1] == 'f' else 'int', width=int(m[2]) // 8, big_endian=bool(m[3]),
-                       signed=m[1] == 'i', annotation=m[4] or '')
+            return Ref(
+                'float' if m[1] == 'f' else 'int',
+                width=int(m[2]) // 8,
+                big_endian=bool(m[3]),
+                signed=m[1] == 'i',
+                annotation=m[4] or '',
+            )
         word = self.need(r'empty|raw|\?')[0]
         return Ref('raw' if word == '?' else word)
 
@@ -136,15 +146,20 @@ def parse_layout(text: str) -> Ref:
 
 # ---- comparing layouts ----
 
+
 def may_be_several(item: Item) -> bool:
-    """A word of odd width, or flags: bytes that a source lists one by one, or with padding beside them."""
-    return item.kind == 'word' and bool(item.type) and (item.size in (3, 5, 6, 7) or item.type.kind == 'flags')
+    """A word of odd width, or flags: bytes that a source may list one by one, or with padding."""
+    return (
+        item.kind == 'word'
+        and bool(item.type)
+        and (item.size in (3, 5, 6, 7) or item.type.kind == 'flags')
+    )
 
 
 def match(ours: tuple[Item, ...], theirs: tuple[Item, ...], pairs: list | None = None) -> bool:
-    """Whether both are the same bytes. What we take as one (an address, text, flags over several words) may be several
-    words of the reference; every other word must be one there too. `pairs` collects our types with the words
-    of the reference: (Type, [(offset in bytes, Ref)])."""
+    """Whether both are the same bytes. What we take as one (an address, text, flags over several
+    words) may be several words of the reference; every other word must be one there too. `pairs`
+    collects our types with the words of the reference: (Type, [(offset in bytes, Ref)])."""
     rest = list(reversed(theirs))
     for item in ours:
         if not rest:
@@ -172,6 +187,7 @@ def match(ours: tuple[Item, ...], theirs: tuple[Item, ...], pairs: list | None =
 
 
 # ---- the grammar expresses all of the reference ----
+
 
 def key(name: str) -> str:
     name = re.sub('-+', '-', name.replace('_', '-').lower()).strip('-')
@@ -203,7 +219,11 @@ def convert(r: Ref) -> str:
             parts = [f'{"_" if name.startswith("_pad") else key(name)}: {n}' for name, n in r.bits]
             return f'u{r.width * 8} bits {{{", ".join(parts)}}}'
         case 'struct':
-            return '{' + ', '.join(part for name, f in r.fields for part in convert_field(name, f)) + '}'
+            return (
+                '{'
+                + ', '.join(part for name, f in r.fields for part in convert_field(name, f))
+                + '}'
+            )
     if is_byte(r.element):
         return 'bytes' if r.size == '*' else f'bytes[{convert_size(r.size)}]'
     return f'[{convert_size(r.size)}] {convert(r.element)}'
@@ -220,7 +240,11 @@ def is_byte(r: Ref) -> bool:
 def convert_field(name: str, r: Ref) -> list[str]:
     if r.sequence:
         assert is_byte(r.element)
-        return [f'{key(name)}-size: {r.size}', f'{key(name)}-sequence: u8', f'{key(name)}: bytes[@{key(name)}-size]']
+        return [
+            f'{key(name)}-size: {r.size}',
+            f'{key(name)}-sequence: u8',
+            f'{key(name)}: bytes[@{key(name)}-size]',
+        ]
     return [f'{key(name)}: {convert(r)}']
 
 
@@ -236,8 +260,13 @@ def references(r: Ref):
 
 
 def enum_values(name: str, libqmi_only: bool) -> list[int]:
-    return list(dict.fromkeys(int(r['value']) for r in reference('enums')
-                              if r['name'] == name and (from_libqmi(r) or not libqmi_only)))
+    return list(
+        dict.fromkeys(
+            int(r['value'])
+            for r in reference('enums')
+            if r['name'] == name and (from_libqmi(r) or not libqmi_only)
+        )
+    )
 
 
 def bit_numbers(values: list[int]) -> list[int]:
@@ -258,14 +287,24 @@ def write_reference_schema(path: Path, layouts: list[str]):
         if kind == 'flags':
             numbers = [v for v in bit_numbers(values) if v < max(bits for bits, _ in widths)]
         else:
-            numbers = [v for v in values if any(
-                -(1 << bits - 1) <= v < 1 << bits - 1 if signed else 0 <= v < 1 << bits for bits, signed in widths)]
+            numbers = [
+                v
+                for v in values
+                if any(
+                    -(1 << bits - 1) <= v < 1 << bits - 1 if signed else 0 <= v < 1 << bits
+                    for bits, signed in widths
+                )
+            ]
         assert numbers, name
         lines += [f'v{i} = {v}' for i, v in enumerate(numbers)]
     for number, text in enumerate(layouts):
         if number % 200 == 0:
-            lines += [f'[indication.layouts-{number // 200}]', f'id = {number // 200}', 'access = "raw"',
-                      f'about = "Part {number // 200}."']
+            lines += [
+                f'[indication.layouts-{number // 200}]',
+                f'id = {number // 200}',
+                'access = "raw"',
+                f'about = "Part {number // 200}."',
+            ]
         lines.append(f'tlv.0x{number % 200:02X} = "t{number}: {convert(parse_layout(text))}"')
     path.write_text('\n'.join(lines) + '\n')
 
@@ -288,31 +327,67 @@ def test_grammar_expresses_all_of_the_reference(tmp_path):
 HARD = (
     ('WMS 0x0031 response 0x01', '[u32] {memory-index: u32, tag: u8}'),
     ('LOC 0x0039 request 0x26', '[u32] u16'),
-    ('DMS 0x0033 request 0x13', '{total-length: u16, size: u16, sequence: u8, segment: bytes[@size]}'),
-    ('PDS 0x003E request 0x01', '{name: string[u8], operation: u8, size: u32, part: u8, parts: u8, data: bytes[@size]}'),
-    ('PDS 0x0044 response 0x10', '{engine-enabled: u8 bool, validity: u24, latitude: f64 deg if validity.0,'
-     ' longitude: f64 deg if validity.0, uncertainty: f32 m if validity.0, altitude: f32 m if validity.1,'
-     ' vertical-uncertainty: f32 m if validity.1, time: u32 ms if validity.2, week: u16 if validity.3,'
-     ' time-uncertainty: u32 if validity.4, iono: u8 bool if validity.5, gps: {ephemeris: u32, almanac: u32,'
-     ' health: u32, visible: u32}, glonass: [4] u32, sbas: [4] u32 if validity.14, xtra: {week: u16, minutes: u16 min,'
-     ' hours: u16 h} if validity.18}'),
-    ('NAS 0x002F response 0x15', '{custom: u8 bool, physical: u32 bits {subtype-2: 1, mac: 1, rest: 6, _: 24},'
-     ' broadcast: u32 bits {generic: 1, _: 31}, application: u32 bits {multiflow: 1, enhanced: 1, _: 30}}'),
-    ('NAS 0x004D response 0x15', '{domain: valid u8, capability: valid u8, roaming: valid u8, forbidden: valid u8 bool,'
-     ' prl-match: valid u8 bool, revision: valid u8, base-station-revision: valid u8, concurrent: valid u8 bool,'
-     ' system: valid {sid: u16, nid: u16}, base-station: valid {id: u16, latitude: i32, longitude: i32},'
-     ' packet-zone: valid u16, network: valid plmn-ascii}'),
+    (
+        'DMS 0x0033 request 0x13',
+        '{total-length: u16, size: u16, sequence: u8, segment: bytes[@size]}',
+    ),
+    (
+        'PDS 0x003E request 0x01',
+        '{name: string[u8], operation: u8, size: u32, part: u8, parts: u8, data: bytes[@size]}',
+    ),
+    (
+        'PDS 0x0044 response 0x10',
+        '{engine-enabled: u8 bool, validity: u24, latitude: f64 deg if validity.0,'
+        ' longitude: f64 deg if validity.0, uncertainty: f32 m if validity.0, altitude: f32 m if'
+        ' validity.1,'
+        ' vertical-uncertainty: f32 m if validity.1, time: u32 ms if validity.2, week: u16 if'
+        ' validity.3,'
+        ' time-uncertainty: u32 if validity.4, iono: u8 bool if validity.5, gps: {ephemeris:'
+        ' u32, almanac: u32,'
+        ' health: u32, visible: u32}, glonass: [4] u32, sbas: [4] u32 if validity.14, xtra:'
+        ' {week: u16, minutes: u16 min,'
+        ' hours: u16 h} if validity.18}',
+    ),
+    (
+        'NAS 0x002F response 0x15',
+        '{custom: u8 bool, physical: u32 bits {subtype-2: 1, mac: 1, rest: 6, _: 24},'
+        ' broadcast: u32 bits {generic: 1, _: 31}, application: u32 bits {multiflow: 1,'
+        ' enhanced: 1, _: 30}}',
+    ),
+    (
+        'NAS 0x004D response 0x15',
+        '{domain: valid u8, capability: valid u8, roaming: valid u8, forbidden: valid u8 bool,'
+        ' prl-match: valid u8 bool, revision: valid u8, base-station-revision: valid u8,'
+        ' concurrent: valid u8 bool,'
+        ' system: valid {sid: u16, nid: u16}, base-station: valid {id: u16, latitude: i32,'
+        ' longitude: i32},'
+        ' packet-zone: valid u16, network: valid plmn-ascii}',
+    ),
     ('NAS 0x004D response 0x50', 'u24be none=0xFFFFFF'),
-    ('NAS 0x0039 response 0x12', '[u8] {name-encoding: u8, country-initials: u8, long-spare: u8, short-spare: u8,'
-     ' long: string[u8] coding c @name-encoding, short: string[u8] coding c @name-encoding}'),
-    ('NAS 0x0044 response 0x10', '{provider-encoding: u8, provider: string[u8] coding c @provider-encoding,'
-     ' short-encoding: u8, short-initials: u8, short-spare: u8, short: string[u8] coding c @short-encoding,'
-     ' long-encoding: u8, long-initials: u8, long-spare: u8, long: string[u8] coding c @long-encoding}'),
-    ('NAS 0x0044 response 0x13', '[u8] {long: string[u8*2] ucs2le, short: string[u8*2] ucs2le, language: u32}'),
+    (
+        'NAS 0x0039 response 0x12',
+        '[u8] {name-encoding: u8, country-initials: u8, long-spare: u8, short-spare: u8,'
+        ' long: string[u8] coding c @name-encoding, short: string[u8] coding c @name-encoding}',
+    ),
+    (
+        'NAS 0x0044 response 0x10',
+        '{provider-encoding: u8, provider: string[u8] coding c @provider-encoding,'
+        ' short-encoding: u8, short-initials: u8, short-spare: u8, short: string[u8] coding c'
+        ' @short-encoding,'
+        ' long-encoding: u8, long-initials: u8, long-spare: u8, long: string[u8] coding c'
+        ' @long-encoding}',
+    ),
+    (
+        'NAS 0x0044 response 0x13',
+        '[u8] {long: string[u8*2] ucs2le, short: string[u8*2] ucs2le, language: u32}',
+    ),
     ('VOICE 0x003A response 0x16', 'string[u8*2] ucs2le'),
     ('VOICE 0x003A request 0x01', '{coding-scheme: u8, data: string[u8] coding c @coding-scheme}'),
-    ('NAS 0x0043 response 0x2F', '{plmn: plmn-bcd, area: u24be, cell: u64, physical-cell: u16, rsrq: i16 x0.1 dB,'
-     ' rsrp: i16 x0.1 dBm, snr: i16 x0.1 dB}'),
+    (
+        'NAS 0x0043 response 0x2F',
+        '{plmn: plmn-bcd, area: u24be, cell: u64, physical-cell: u16, rsrq: i16 x0.1 dB,'
+        ' rsrp: i16 x0.1 dBm, snr: i16 x0.1 dB}',
+    ),
     ('WDS 0x0020 request 0x10', 'ipv4le'),
     ('WDS 0x0027 request 0x28', '{address: ipv6}'),
     ('NAS 0x0034 response 0x23', 'u256 flags f'),
@@ -324,16 +399,35 @@ HARD = (
 
 def layout_of(where: str) -> str:
     service, message, direction, tlv = where.split()
-    rows = [r for r in reference('tlvs') if (r['service'], r['message_id'], r['direction'], r['tlv_id'])
-            == (service, message, direction, tlv)]
+    rows = [
+        r
+        for r in reference('tlvs')
+        if (r['service'], r['message_id'], r['direction'], r['tlv_id'])
+        == (service, message, direction, tlv)
+    ]
     assert len(rows) == 1, where
     return rows[0]['layout']
 
 
 def test_hard_rows(tmp_path):
-    lines = ['service = "hard"', 'id = 0x7F', 'title = "Hard rows"', '[flags.f]', 'a = 0', '[coding.c]', '0 = "gsm7"',
-             '[message.hard]', 'id = 1', 'kind = "query"', 'access = "raw"', 'about = "Every hard row."']
-    lines += [f'response.0x{number + 16:02X} = "t{number}: {text}"' for number, (_, text) in enumerate(HARD)]
+    lines = [
+        'service = "hard"',
+        'id = 0x7F',
+        'title = "Hard rows"',
+        '[flags.f]',
+        'a = 0',
+        '[coding.c]',
+        '0 = "gsm7"',
+        '[message.hard]',
+        'id = 1',
+        'kind = "query"',
+        'access = "raw"',
+        'about = "Every hard row."',
+    ]
+    lines += [
+        f'response.0x{number + 16:02X} = "t{number}: {text}"'
+        for number, (_, text) in enumerate(HARD)
+    ]
     path = tmp_path / 'hard.toml'
     path.write_text('\n'.join(lines) + '\n')
     schema, errors = load([path], COMMON)
@@ -342,10 +436,13 @@ def test_hard_rows(tmp_path):
     assert len(tlvs) == len(HARD)
     for (where, text), tlv in zip(HARD, tlvs):
         layout = layout_of(where)
-        assert match(tlv.field.type.layout(), parse_layout(layout).layout()), f'{where}: {text} is not {layout}'
+        assert match(
+            tlv.field.type.layout(), parse_layout(layout).layout()
+        ), f'{where}: {text} is not {layout}'
 
 
 # ---- the schema against the reference ----
+
 
 @dataclass
 class Difference:
@@ -385,7 +482,11 @@ def compare_enum(ours: Type, words: list[tuple[int, Ref | None]]):
             what = 'bits'
         else:
             # Below zero stands for "not known" inside a program where the word has no sign.
-            wanted = {v % (1 << bits) for v in values if (-(1 << bits - 1) if word.signed else 0) <= v < 1 << bits}
+            wanted = {
+                v % (1 << bits)
+                for v in values
+                if (-(1 << bits - 1) if word.signed else 0) <= v < 1 << bits
+            }
             if ours.kind == 'enum':
                 have = {v % (1 << bits) for v, _ in ours.enum.values}
             elif ours.kind == 'bool':
@@ -430,7 +531,10 @@ def compare(name: str, schema: Schema) -> Comparison:
         return indication, int(m['message_id'], 16), int(m['vendor'] or '0', 16)
 
     ours: dict[tuple[bool, int, int], Message] = {
-        (m.indication, m.id, m.vendor): m for known in (service.messages, service.indications) for m in known.values()}
+        (m.indication, m.id, m.vendor): m
+        for known in (service.messages, service.indications)
+        for m in known.values()
+    }
     known_messages = set()
     for row in reference('messages'):
         if row['service'].lower() != name:
@@ -440,10 +544,17 @@ def compare(name: str, schema: Schema) -> Comparison:
             counts['indications' if row['kind'] == 'indication' else 'messages'] += 1
             if ident(row) not in ours:
                 vendor = f' vendor {row["vendor"]}' if row['vendor'] else ''
-                differences.append(Difference(f'{name} {row["message_id"]} {row["kind"]}{vendor}', 'missing: ' + row['name']))
+                differences.append(
+                    Difference(
+                        f'{name} {row["message_id"]} {row["kind"]}{vendor}',
+                        'missing: ' + row['name'],
+                    )
+                )
     for k, m in ours.items():
         if k not in known_messages:
-            differences.append(Difference(f'{name} 0x{m.id:04X} {m.name}', 'no source has such a message'))
+            differences.append(
+                Difference(f'{name} 0x{m.id:04X} {m.name}', 'no source has such a message')
+            )
     known_tlvs = set()
     for row in reference('tlvs'):
         if row['service'].lower() != name or ident(row) not in ours:
@@ -454,7 +565,9 @@ def compare(name: str, schema: Schema) -> Comparison:
         m = ours[ident(row)]
         known_tlvs.add((ident(row), row['direction'], tlv))
         where = f'{name} {row["message_id"]} {row["direction"]} {row["tlv_id"]}'
-        found = [t for t in (m.request if row['direction'] == 'request' else m.response) if t.id == tlv]
+        found = [
+            t for t in (m.request if row['direction'] == 'request' else m.response) if t.id == tlv
+        ]
         if from_libqmi(row):
             counts['TLVs'] += 1
             if not found:
@@ -462,11 +575,22 @@ def compare(name: str, schema: Schema) -> Comparison:
         if found:
             differences += [Difference(where, text) for text in compare_tlv(row, found)]
     for k, m in ours.items():
-        for direction, tlvs in (('request', m.request), ('indication' if m.indication else 'response', m.response)):
+        for direction, tlvs in (
+            ('request', m.request),
+            ('indication' if m.indication else 'response', m.response),
+        ):
             for t in tlvs:
-                if k in known_messages and not t.alternative and (k, direction, t.id) not in known_tlvs:
-                    differences.append(Difference(f'{name} 0x{m.id:04X} {direction} 0x{t.id:02X}',
-                                                  f'{t.key()}: no source has such a TLV'))
+                if (
+                    k in known_messages
+                    and not t.alternative
+                    and (k, direction, t.id) not in known_tlvs
+                ):
+                    differences.append(
+                        Difference(
+                            f'{name} 0x{m.id:04X} {direction} 0x{t.id:02X}',
+                            f'{t.key()}: no source has such a TLV',
+                        )
+                    )
     return Comparison(counts, differences)
 
 
@@ -505,20 +629,61 @@ def test_service_covers_the_reference(name):
 # What is done to wda.toml, and the row in which the comparison must see it.
 DOCTORED = (
     ('request.0x1C  = "uplink-max-size: u32 B"', '', 'wda 0x0020 request 0x1C', 'missing'),
-    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x1C  = "uplink-max-size: u16 B"', 'wda 0x0020 request 0x1C',
-     'the layout is not u32'),
-    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x1C  = "uplink-max-size: u32be B"', 'wda 0x0020 request 0x1C',
-     'the layout is not u32'),
-    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x1C  = "uplink-max-size: u32 B mandatory"',
-     'wda 0x0020 request 0x1C', 'it is optional'),
-    ('request.0x1C  = "uplink-max-size: u32 B"', 'request.0x6C  = "uplink-max-size: u32 B"',
-     'wda 0x0020 request 0x6C', 'no source has such a TLV'),
-    ('interface = "u32"', 'interface = "u16"', 'wda 0x0021 request 0x10', 'the layout is not struct{'),
-    ('"messages: bytes[u16]"', '"messages: bytes[u8]"', 'wda 0x001E response 0x10', 'the layout is not array[u16]{u8}'),
-    ('"messages: bytes[u16]"', '"messages: bytes"', 'wda 0x001E response 0x10', 'the layout is not array[u16]{u8}'),
-    ('raw-ip = 2', 'raw-ip = 4', 'wda 0x0021 response 0x11', 'values [2] of QmiWdaLinkLayerProtocol are missing'),
+    (
+        'request.0x1C  = "uplink-max-size: u32 B"',
+        'request.0x1C  = "uplink-max-size: u16 B"',
+        'wda 0x0020 request 0x1C',
+        'the layout is not u32',
+    ),
+    (
+        'request.0x1C  = "uplink-max-size: u32 B"',
+        'request.0x1C  = "uplink-max-size: u32be B"',
+        'wda 0x0020 request 0x1C',
+        'the layout is not u32',
+    ),
+    (
+        'request.0x1C  = "uplink-max-size: u32 B"',
+        'request.0x1C  = "uplink-max-size: u32 B mandatory"',
+        'wda 0x0020 request 0x1C',
+        'it is optional',
+    ),
+    (
+        'request.0x1C  = "uplink-max-size: u32 B"',
+        'request.0x6C  = "uplink-max-size: u32 B"',
+        'wda 0x0020 request 0x6C',
+        'no source has such a TLV',
+    ),
+    (
+        'interface = "u32"',
+        'interface = "u16"',
+        'wda 0x0021 request 0x10',
+        'the layout is not struct{',
+    ),
+    (
+        '"messages: bytes[u16]"',
+        '"messages: bytes[u8]"',
+        'wda 0x001E response 0x10',
+        'the layout is not array[u16]{u8}',
+    ),
+    (
+        '"messages: bytes[u16]"',
+        '"messages: bytes"',
+        'wda 0x001E response 0x10',
+        'the layout is not array[u16]{u8}',
+    ),
+    (
+        'raw-ip = 2',
+        'raw-ip = 4',
+        'wda 0x0021 response 0x11',
+        'values [2] of QmiWdaLinkLayerProtocol are missing',
+    ),
     ('id     = 0x0021', 'id     = 0x0721', 'wda 0x0021 request/response', 'missing'),
-    ('id     = 0x0021', 'id     = 0x0721', 'wda 0x0721 get-data-format', 'no source has such a message'),
+    (
+        'id     = 0x0021',
+        'id     = 0x0721',
+        'wda 0x0721 get-data-format',
+        'no source has such a message',
+    ),
 )
 
 
@@ -530,7 +695,10 @@ def test_comparison_sees_what_is_wrong(tmp_path):
         path.write_text(good.replace(old, new), encoding='utf-8')
         schema, errors = load([path], COMMON)
         assert errors == []
-        assert any(d.row == row and what in d.what for d in compare('wda', schema).differences), (new, row)
+        assert any(d.row == row and what in d.what for d in compare('wda', schema).differences), (
+            new,
+            row,
+        )
 
 
 def test_every_exception_is_needed():
@@ -554,8 +722,11 @@ def main(names: list[str]) -> int:
         for d in comparison.differences:
             print(f'{d}  (excepted: {exceptions()[d.row]})' if d.row in exceptions() else d)
         left = len(unexpected(comparison)) + len(errors)
-        print(f'{name}: reference has {", ".join(f"{n} {what}" for what, n in comparison.counts.items())};'
-              f' {left} missing, different or wrong')
+        print(
+            f'{name}: reference has'
+            f' {", ".join(f"{n} {what}" for what, n in comparison.counts.items())};'
+            f' {left} missing, different or wrong'
+        )
         failed += left
     return 1 if failed else 0
 
