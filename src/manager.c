@@ -32,11 +32,25 @@ static void on_bus_lost(Bus *b, const char *reason, void *userdata) {
         (void) sd_event_exit(m->event, -ECONNRESET);
 }
 
+static void managed_free(Managed *d) {
+        bus_remove_device(d->manager->bus, d->device);
+        device_free(d->device);
+        LIST_REMOVE(d, entries);
+        free(d);
+}
+
+static void manager_remove_devices(Manager *m) {
+        while (!LIST_EMPTY(&m->devices))
+                managed_free(LIST_FIRST(&m->devices));
+}
+
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
 
         log_info("Stopping at signal %u", si->ssi_signo);
         (void) sd_notify(false, "STOPPING=1");
+        /* Here rather than after the loop, which closes the bus when it ends. */
+        manager_remove_devices(m);
         return sd_event_exit(m->event, 0);
 }
 
@@ -75,18 +89,10 @@ int manager_new(Manager **ret) {
         return 0;
 }
 
-static void managed_free(Managed *d) {
-        bus_remove_device(d->manager->bus, d->device);
-        device_free(d->device);
-        LIST_REMOVE(d, entries);
-        free(d);
-}
-
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
-        while (!LIST_EMPTY(&m->devices))
-                managed_free(LIST_FIRST(&m->devices));
+        manager_remove_devices(m);
         bus_free(m->bus);
         sd_event_unref(m->event);
         free(m);
