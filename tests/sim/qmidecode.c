@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Takes frames apart with the library: hex on standard input, a frame a line; a JSON object a line comes out:
+/* Takes frames apart with the library: hex on standard input, a frame a line (a USB vendor id may stand
+ * before it: "0x1199 01…"); a JSON object a line comes out:
  *
  *   service, message (their names, or ids in hex), type, client, transaction; result of a response;
  *   values: as on the bus; keys: which TLV each key of it came from */
@@ -24,7 +25,8 @@ static int dict_put(Value *dict, Arena *a, const char *key, Value value) {
         return 0;
 }
 
-static int put_names(Value *out, Arena *a, const QmiMessage *m, const SchemaService *s, const SchemaMessage *schema) {
+static int put_names(Value *out, Arena *a, const QmiMessage *m, const SchemaService *s,
+                     const SchemaMessage *schema) {
         static const char *const types[] = { "request", "response", "indication" };
         const char *service = s ? schema_string(s->name) : arena_printf(a, "0x%02x", m->service);
         const char *message = schema ? schema_string(schema->name) : arena_printf(a, "0x%04x", m->id);
@@ -58,7 +60,8 @@ static int put_result(Value *out, Arena *a, const QmiMessage *m) {
 }
 
 /* The ids behind the keys: what tells that nothing was lost. */
-static int put_keys(Value *out, Arena *a, const QmiMessage *m, const SchemaMessage *schema, const Value *values) {
+static int put_keys(Value *out, Arena *a, const QmiMessage *m, const SchemaMessage *schema,
+                    const Value *values) {
         Value keys = { .type = VALUE_DICT };
         SchemaTlvs rows;
         int r = 0;
@@ -76,7 +79,7 @@ static int put_keys(Value *out, Arena *a, const QmiMessage *m, const SchemaMessa
         return r < 0 ? r : dict_put(out, a, "keys", keys);
 }
 
-static int decode(const uint8_t *frame, size_t n_frame) {
+static int decode(const uint8_t *frame, size_t n_frame, uint16_t vendor) {
         Value out = { .type = VALUE_DICT }, values;
         const SchemaMessage *schema;
         const SchemaService *s;
@@ -87,11 +90,11 @@ static int decode(const uint8_t *frame, size_t n_frame) {
         r = frame_parse(frame, n_frame, &m);
         if (r < 0)
                 return r;
-        s = schema_service_by_id(m.service, 0);
-        schema = s ? schema_message_by_id(s, m.type == QMI_INDICATION, m.id, 0) : NULL;
+        s = schema_service_by_id(m.service, vendor);
+        schema = s ? schema_message_by_id(s, m.type == QMI_INDICATION, m.id, vendor) : NULL;
 
         arena_init(&a);
-        r = message_decode(schema, m.type, 0, m.tlvs, m.n_tlvs, &a, &values);
+        r = message_decode(schema, m.type, vendor, m.tlvs, m.n_tlvs, &a, &values);
         if (r >= 0)
                 r = put_names(&out, &a, &m, s, schema);
         if (r >= 0)
@@ -112,12 +115,16 @@ int main(void) {
 
         while (getline(&line, &n_allocated, stdin) > 0) {
                 _cleanup_free_ uint8_t *frame = NULL;
+                unsigned long vendor = 0;
+                char *hex = line;
                 size_t n_frame;
                 int r;
 
-                r = hex_parse(line, &frame, &n_frame);
+                if (strncmp(line, "0x", 2) == 0)
+                        vendor = strtoul(line, &hex, 16);
+                r = vendor > UINT16_MAX ? -ERANGE : hex_parse(hex, &frame, &n_frame);
                 if (r >= 0)
-                        r = decode(frame, n_frame);
+                        r = decode(frame, n_frame, (uint16_t) vendor);
                 if (r < 0) {
                         fprintf(stderr, "qmidecode: %s: %s", strerror(-r), line);
                         return 1;

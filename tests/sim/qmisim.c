@@ -39,12 +39,18 @@ static int load_replay(Modem *m, const char *path) {
                         r == -EINVAL || r == -EBADMSG ? "no frame" : strerror(-r));
                 return r;
         }
-        /* What was recorded was there. */
+        /* What was recorded, or allocated then, was there. */
         for (size_t i = 0; i < m->replay.n; i++) {
-                ModemService *s = &m->services[m->replay.frames[i].message.service];
+                const QmiMessage *message = &m->replay.frames[i].message;
+                uint16_t service = message->service;
+                Tlv t;
 
-                if (!s->present)
-                        *s = (ModemService){ .present = true, .major = 1 };
+                if (service == QMI_SERVICE_CTL && message->id == CTL_ALLOCATE &&
+                    message->type == QMI_RESPONSE &&
+                    tlv_find(message->tlvs, message->n_tlvs, 0x01, &t) > 0 && t.n_bytes > 0)
+                        service = t.bytes[0];
+                if (!m->services[service].present)
+                        m->services[service] = (ModemService){ .present = true, .major = 1 };
         }
         return 0;
 }
