@@ -275,6 +275,10 @@ int answers_set(Answers *a, const char *key, const char *text, unsigned line, ch
                 if (r < 0)
                         return r;
                 a->generation++;
+                if (*ref.rest == '!')
+                        return answer_set_option(answer, a->vendor, ref.rest,
+                                                 &(Value){ .type = VALUE_STRING, .string = text }, text,
+                                                 line, ret_error);
                 return *ref.rest ? answer_set_raw(answer, ref.rest, text, ret_error) : 0;
         }
 
