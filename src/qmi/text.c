@@ -170,16 +170,18 @@ static bool is_control(uint32_t c) {
         return c < 0x20 || c == 0x7F;
 }
 
-/* Some modems put packed GSM text where their manual says ASCII (NAS 0x0024 with "Iliad" as 49 76 3a 4c 06).
- * It shows in control characters; those at a line's end occur in real ASCII. */
+/* Some modems put packed GSM text where their manual says ASCII (NAS 0x0024 with "Iliad" as 49 76 3a 4c 06,
+ * "AT&T" as 41 aa 89 0a). It shows in control characters (those at a line's end occur in real ASCII), and in
+ * what is no UTF-8. */
 static bool is_packed_gsm(const uint8_t *b, size_t n) {
         size_t n_septets = count_packed(b, n), n_fill = n * 8 - gsm7_count_septets(n) * 7;
-        bool has_control = false;
+        size_t n_text = drop_trailing_nuls(TEXT_UTF8, b, n);
+        bool is_odd = !utf8_is_valid((const char *) b, n_text);
 
-        for (size_t i = 0; i < drop_trailing_nuls(TEXT_UTF8, b, n); i++)
+        for (size_t i = 0; i < n_text; i++)
                 if (is_control(b[i]) && b[i] != '\t' && b[i] != '\r' && b[i] != '\n')
-                        has_control = true;
-        if (!has_control || b[n - 1] >> (8 - n_fill) != 0)
+                        is_odd = true;
+        if (!is_odd || b[n - 1] >> (8 - n_fill) != 0)
                 return false;
 
         for (size_t i = 0; i < n_septets; i++) {

@@ -125,6 +125,7 @@ static void test_bcd(void) {
 static void test_utf8_or_gsm7(void) {
         /* NAS 0x0024 of a modem on Iliad: packed where others send ASCII. Its bytes cannot be had back. */
         decode(TEXT_UTF8_OR_GSM7, "\x49\x76\x3A\x4C\x06", "Iliad", true);
+        decode(TEXT_UTF8_OR_GSM7, "\x41\xAA\x89\x0A", "AT&T", true);
         decode(TEXT_UTF8_OR_GSM7, " T-Mobile", " T-Mobile", false);
         decode(TEXT_UTF8_OR_GSM7, "T-Mobile\r\n\t", "T-Mobile\r\n\t", false);
         decode(TEXT_UTF8_OR_GSM7, "T\xE9l", "T\uFFFDl", true);
