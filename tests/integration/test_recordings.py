@@ -70,7 +70,6 @@ def test_as_published(decoded, name):
 @pytest.mark.parametrize("session", SESSIONS)
 def test_replayed_to_a_host(short_path, session):
     """A host that asks what the recorded one asked hears what the recorded one heard."""
-    sim = qmidtest.Sim(short_path, scenario="minimal", replay=DATA / "recordings" / f"{session}.jsonl")
     rows = qmidtest.json_lines((DATA / "recordings" / f"{session}.jsonl").read_text())
     answers = {}
     for row in rows:
@@ -78,7 +77,8 @@ def test_replayed_to_a_host(short_path, session):
             message = qmux.unpack(bytes.fromhex(row["raw"]))
             answers[(message.service, message.client, message.transaction, message.id)] = message
     n = 0
-    with qmux.Host(sim.path) as host:
+    replay = DATA / "recordings" / f"{session}.jsonl"
+    with qmidtest.Sim(short_path, scenario="minimal", replay=replay) as sim, qmux.Host(sim.path) as host:
         for row in rows:
             request = qmux.unpack(bytes.fromhex(row["raw"]))
             answer = answers.get((request.service, request.client, request.transaction, request.id))
@@ -93,7 +93,6 @@ def test_replayed_to_a_host(short_path, session):
                 assert dict(seen.tlvs)[0x02] == dict(answer.tlvs)[0x02]
             n += 1
     assert n > 1
-    sim.stop()
 
 
 def test_replayed_through_the_daemon(world):

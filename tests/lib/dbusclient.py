@@ -94,7 +94,8 @@ def wrap(value, signature):
         return variant(value)
     if signature.startswith("a{"):
         key, below = split_signature(signature[2:-1])
-        return {wrap(k, key): wrap(v, below) for k, v in value.items()}
+        pairs = value.items() if isinstance(value, dict) else value  # a list may have a key twice
+        return [(wrap(k, key), wrap(v, below)) for k, v in pairs]
     if signature.startswith("a") and signature != "ay":
         return [wrap(v, signature[1:]) for v in value]
     if signature.startswith("("):
@@ -136,12 +137,16 @@ class Bus:
         self.connection.send(message, serial=serial)
         return serial
 
-    def end(self, serial, timeout=TIMEOUT):
-        """The answer: None, the value, or a tuple of values. Raises DBusError."""
+    def end_message(self, serial, timeout=TIMEOUT):
+        """The answer as it came."""
         deadline = time.monotonic() + timeout
         while serial not in self.replies:
             self._receive(deadline)
-        message = self.replies.pop(serial)
+        return self.replies.pop(serial)
+
+    def end(self, serial, timeout=TIMEOUT):
+        """The answer: None, the value, or a tuple of values. Raises DBusError."""
+        message = self.end_message(serial, timeout)
         values = self._values(message)
         if message.header.message_type == MessageType.error:
             name = message.header.fields[HeaderFields.error_name]

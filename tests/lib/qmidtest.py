@@ -284,6 +284,15 @@ class Sim:
         """The client ids that are allocated: [("nas", 1), …]"""
         return sorted((s, int(n)) for s, n in (c.split(":") for c in self.command("clients").split()))
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.process.kill()
+        else:
+            self.stop()
+
     def stop(self):
         self.control.close()
         self.process.stop()
