@@ -236,7 +236,8 @@ static int encode_address(Encoder *e, const CodecPath *at, const SchemaType *t, 
         if (v->type != VALUE_STRING)
                 return codec_fail_type(e->error, at, v, "text");
         if (address_encode(t, v->string, bytes) < 0)
-                return codec_fail(e->error, at, "'%.60s' is no %s", at->is_secret ? "…" : v->string, what);
+                return at->is_secret ? codec_fail(e->error, at, "the value is no %s", what)
+                                     : codec_fail(e->error, at, "'%.60s' is no %s", v->string, what);
         return put(e, bytes, address_size(t));
 }
 
