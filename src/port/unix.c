@@ -78,14 +78,13 @@ static void unix_attempt(UnixPort *u) {
         char reason[256];
         int fd;
 
-        /* First the watch, then the look: what appears in between is seen. Without a watch (no such
-         * directory, no more watches to be had) there still is the timer. */
-        if (!u->watch)
-                (void) sd_event_add_inotify(u->port.event, &u->watch, u->directory,
-                                            IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR, unix_on_watch,
-                                            u);
-
         fd = unix_connect(u);
+        /* Once it is watched it is looked at again: what appears in between is seen. Without a watch (no
+         * such directory, no more watches to be had) there still is the timer. */
+        if (fd < 0 && !u->watch &&
+            sd_event_add_inotify(u->port.event, &u->watch, u->directory,
+                                 IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR, unix_on_watch, u) >= 0)
+                fd = unix_connect(u);
         if (fd < 0) {
                 unix_wait(u);
                 (void) snprintf(reason, sizeof(reason), "cannot connect to %s: %s", u->address.sun_path,
