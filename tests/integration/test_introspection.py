@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the running daemon says of its interfaces, and that it is what the installed files say."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+import qmidtest
+from dbusclient import NAME, ROOT
+
+SERVICES = ("Dms", "Nas", "Uim", "Wda", "Wds")
+DEVICE = f"{NAME}.Device"
+
+
+def members(interface):
+    """{name: (kind, [(direction, type, argument name)])}"""
+    seen = {}
+    for kind in ("method", "signal"):
+        for member in interface.findall(kind):
+            assert member.get("name") not in seen, "a method and a signal share a name"
+            seen[member.get("name")] = (kind, [(a.get("direction", "out"), a.get("type"), a.get("name"))
+                                               for a in member.findall("arg")])
+    return seen
+
+
+def interfaces(xml):
+    return {i.get("name"): i for i in ET.fromstring(xml).findall("interface")}
+
+
+def tree(bus, path="/"):
+    """Every path that is found by going down from one."""
+    yield path
+    for node in ET.fromstring(bus.introspect(path)).findall("node"):
+        yield from tree(bus, f"{path.rstrip('/')}/{node.get('name')}")
+
+
+def test_tree(device, bus):
+    client = bus.call(device, DEVICE, "OpenClient", "sa{sv}", "nas", {})
+    assert {ROOT, f"{ROOT}/device", device, client, "/org/freedesktop/LogControl1"} <= set(tree(bus))
+
+
+def test_root(device, bus):
+    seen = interfaces(bus.introspect(ROOT))
+    assert members(seen[f"{NAME}.Manager"]) == {
+        "FindDevice": ("method", [("in", "s", "name"), ("in", "a{sv}", "options"), ("out", "o", "device")])}
+    assert "org.freedesktop.DBus.ObjectManager" in seen
+
+
+def test_device(device, bus):
+    tlvs = "a(yay)"
+    seen = interfaces(bus.introspect(device))
+    assert {i for i in seen if i.startswith(NAME)} == {DEVICE, *(f"{NAME}.{s}" for s in SERVICES)}
+    assert members(seen[DEVICE]) == {
+        "Request": ("method", [("in", "s", "service"), ("in", "s", "message"), ("in", "a{sv}", "request"),
+                               ("in", "a{sv}", "options"), ("out", "s", "result"), ("out", "a{sv}", "response")]),
+        "Call": ("method", [("in", "s", "service"), ("in", "q", "message"), ("in", tlvs, "tlvs"),
+                            ("in", "a{sv}", "options"), ("out", tlvs, "response")]),
+        "Cancel": ("method", [("in", "s", "service"), ("in", "s", "message"), ("in", "a{sv}", "options")]),
+        "OpenClient": ("method", [("in", "s", "service"), ("in", "a{sv}", "options"), ("out", "o", "client")]),
+        "ListClients": ("method", [("in", "a{sv}", "options"), ("out", "aa{sv}", "clients")]),
+        "RawIndication": ("signal", [("out", "s", "service"), ("out", "q", "message"), ("out", tlvs, "tlvs")]),
+    }
+
+
+def test_client(device, bus):
+    client = bus.call(device, DEVICE, "OpenClient", "sa{sv}", "wds", {})
+    seen = interfaces(bus.introspect(client))
+    assert {i for i in seen if i.startswith(NAME)} == {f"{NAME}.Client", f"{NAME}.Wds"}
+    assert members(seen[f"{NAME}.Client"]) == {
+        "Release": ("method", [("in", "a{sv}", "options")]),
+        "Ended": ("signal", [("out", "s", "reason")]),
+        "RawIndication": ("signal", [("out", "s", "service"), ("out", "q", "message"), ("out", "a(yay)", "tlvs")]),
+    }
+    properties = {p.get("name"): p.get("type") for p in seen[f"{NAME}.Client"].findall("property")}
+    assert properties == {"Service": "s", "ClientId": "y", "Owner": "s", "Implicit": "b"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service(device, bus, service):
+    seen = interfaces(bus.introspect(device))
+    installed = ET.parse(qmidtest.program(f"interfaces/{NAME}.{service}.xml")).find("interface")
+    running = members(seen[f"{NAME}.{service}"])
+    assert running == members(installed)
+    shapes = {"method": [("in", "a{sv}", "request"), ("out", "a{sv}", "response")],
+              "signal": [("out", "a{sv}", "indication")]}
+    assert running
+    for kind, arguments in running.values():
+        assert arguments == shapes[kind]
+
+
+def test_no_method_is_for_root_only(device, bus):
+    """sd-bus would refuse what is not marked as being for everybody."""
+    for path in (ROOT, device):
+        for name, interface in interfaces(bus.introspect(path)).items():
+            if name.startswith(NAME):
+                marked = [m.get("name") for m in interface.findall("method")
+                          if any(a.get("name") == "org.freedesktop.systemd1.Privileged" for a in m.findall("annotation"))]
+                assert not marked
