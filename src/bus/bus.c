@@ -84,6 +84,11 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
         return 0;
 }
 
+static bool is_served_by_all(const char *interface) {
+        return streq(interface, "org.freedesktop.DBus.Properties") ||
+               streq(interface, "org.freedesktop.DBus.Introspectable");
+}
+
 /* A path or an interface that is not there gets an error that says why, in place of the bus library's. Runs
  * before the tables are looked at; 0 lets them go on. */
 static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -91,14 +96,17 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const SchemaService *s;
         BusObject *o;
         Bus *b = userdata;
+        bool ours;
 
-        if (!sd_bus_message_is_method_call(m, NULL, NULL) || !interface ||
-            strncmp(interface, QMID_BUS_NAME ".", strlen(QMID_BUS_NAME ".")) != 0)
+        if (!sd_bus_message_is_method_call(m, NULL, NULL) || !interface || streq(path, QMID_DEVICE_PATH))
+                return 0;
+        ours = strncmp(interface, QMID_BUS_NAME ".", strlen(QMID_BUS_NAME ".")) == 0;
+        if (!ours && !is_served_by_all(interface))
                 return 0;
         if (!bus_find_object(b, path, &o))
                 return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
                                          path);
-        if (o->client)
+        if (!ours || o->client)
                 return 0;
         s = schema_service_by_name(interface + strlen(QMID_BUS_NAME "."));
         if (!s || s->id == QMI_SERVICE_CTL || device_has_service(o->device->device, s->id))
