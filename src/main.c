@@ -6,6 +6,9 @@
 #include "util/log.h"
 #include "util/util.h"
 
+/* Exit status: the command line has a mistake. */
+#define EXIT_USAGE 2
+
 DEFINE_CLEANUP(Manager *, manager_free)
 
 static void help(void) {
@@ -73,12 +76,16 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         r = parse(argc, argv, ports, &n_ports);
         if (r <= 0)
-                return r < 0 ? 2 : EXIT_SUCCESS;
+                return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 
         if (manager_new(&m) < 0)
                 return EXIT_FAILURE;
-        for (size_t i = 0; i < n_ports; i++)
-                if (manager_add_port(m, ports[i]) < 0)
+        for (size_t i = 0; i < n_ports; i++) {
+                r = manager_add_port(m, ports[i]);
+                if (r == -EINVAL || r == -EEXIST) /* what is wrong is the address */
+                        return EXIT_USAGE;
+                if (r < 0)
                         return EXIT_FAILURE;
+        }
         return manager_run(m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
