@@ -114,8 +114,7 @@ static int unix_init(Port *p, const char *address) {
                 return -ENOMEM;
         u->retry_usec = RETRY_MIN_USEC;
 
-        return sd_event_add_time_relative(p->event, &u->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
-                                          unix_on_timer, u);
+        return sd_event_add_time_relative(p->event, &u->timer, CLOCK_MONOTONIC, 0, 1, unix_on_timer, u);
 }
 
 static void unix_done(Port *p) {
