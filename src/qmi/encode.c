@@ -169,11 +169,11 @@ static int encode_text(Encoder *e, const CodecPath *at, const SchemaType *t, Sco
 
         if (v->type != VALUE_STRING)
                 return codec_fail_type(e->error, at, v, "text");
-        if (coding < 0)
+        if (coding < 0 && v->string[0])
                 return codec_fail(e->error, at,
                                   "%s has a value for which no text coding is known; give the bytes",
                                   schema_string(scope->fields[t->coding_field].name));
-        n = text_encode(coding, v->string, NULL, 0);
+        n = v->string[0] ? text_encode(coding, v->string, NULL, 0) : 0;
         if (n < 0)
                 return codec_fail(e->error, at, "a character that its coding does not have");
 
