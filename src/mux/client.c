@@ -101,8 +101,8 @@ int mux_get_shared_client(Mux *m, uint16_t service, Client **ret) {
         int r;
 
         TAILQ_FOREACH(c, &m->clients, entry)
-        if (c->shared && c->service == service)
-                break;
+                if (c->shared && c->service == service)
+                        break;
         if (!c) {
                 r = client_new(&c, m, service, &m->owner, NULL, NULL);
                 if (r < 0)

@@ -152,10 +152,18 @@ static void ctl_probe(Mux *m) {
 }
 
 void ctl_start(Mux *m) {
-        m->probe = request_cancel(m->probe);
         m->n_probes = 0;
         m->probe_interval_usec = m->ctl_probe_min_usec;
         ctl_probe(m);
+}
+
+static Transaction *first_in_flight(Client *c) {
+        Transaction *t;
+
+        TAILQ_FOREACH(t, &c->transactions, entry)
+                if (t->state == TRANSACTION_IN_FLIGHT)
+                        return t;
+        return NULL;
 }
 
 void ctl_stop(Mux *m) {
@@ -164,13 +172,14 @@ void ctl_stop(Mux *m) {
 
         m->probe = request_cancel(m->probe);
         m->probe_usec = UINT64_MAX;
-        /* Nobody waits for what is left: clients cancel theirs when they end. */
+        /* Nobody waits for what is left: clients cancel theirs when they end. What is under way will hardly
+         * be answered, and must not keep Get Version Info from being sent; but if it is answered, it is
+         * known. */
         while ((r = TAILQ_LAST(&m->ctl->requests, RequestQueue)))
                 (void) request_cancel(r);
-        while ((t = TAILQ_FIRST(&m->ctl->transactions))) {
-                if (t->request)
-                        (void) request_cancel(t->request);
-                transaction_free(t);
+        while ((t = first_in_flight(m->ctl))) {
+                (void) request_cancel(t->request);
+                transaction_complete(t, REQUEST_TIMEOUT, NULL, NULL);
         }
         mux_disarm_timer_if_idle(m);
 }
@@ -344,6 +353,7 @@ void ctl_on_indication(Mux *m, const QmiMessage *message) {
                 /* All client ids are gone. */
                 if (m->state == MUX_READY)
                         mux_set_state(m, MUX_RESETTING, "the modem started anew");
+                ctl_stop(m);
                 ctl_start(m);
                 break;
         default:

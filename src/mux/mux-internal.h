@@ -152,6 +152,7 @@ void client_on_indication(Client *c, const QmiMessage *m, bool broadcast);
 int ctl_new(Mux *m);
 /* The port opened, or the modem started anew: asks what services it has. */
 void ctl_start(Mux *m);
+/* Calls off whatever is under way. */
 void ctl_stop(Mux *m);
 void ctl_on_timer(Mux *m, uint64_t now_usec);
 int ctl_allocate(Client *c);

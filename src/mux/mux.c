@@ -62,8 +62,8 @@ static Transaction *find_overdue(Mux *m, uint64_t now) {
         Transaction *t;
 
         TAILQ_FOREACH(t, &m->active, active)
-        if (t->deadline_usec <= now)
-                return t;
+                if (t->deadline_usec <= now)
+                        return t;
         return NULL;
 }
 
@@ -79,7 +79,7 @@ static int mux_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         ctl_on_timer(m, now);
 
         TAILQ_FOREACH(t, &m->active, active)
-        mux_arm_timer(m, t->deadline_usec);
+                mux_arm_timer(m, t->deadline_usec);
         mux_arm_timer(m, m->probe_usec);
         return 0;
 }
@@ -181,8 +181,8 @@ Client *mux_find_client(Mux *m, uint16_t service, uint8_t id) {
         Client *c;
 
         TAILQ_FOREACH(c, &m->clients, entry)
-        if (c->service == service && c->id == id && c->state == CLIENT_READY)
-                return c;
+                if (c->service == service && c->id == id && c->state == CLIENT_READY)
+                        return c;
         return NULL;
 }
 
@@ -222,9 +222,9 @@ static bool on_broadcast(Mux *m, const QmiMessage *message) {
         m->broadcast_serial++;
         for (;;) {
                 TAILQ_FOREACH(c, &m->clients, entry)
-                if (c->service == message->service && c->state == CLIENT_READY &&
-                    c->broadcast_serial != m->broadcast_serial)
-                        break;
+                        if (c->service == message->service && c->state == CLIENT_READY &&
+                            c->broadcast_serial != m->broadcast_serial)
+                                break;
                 if (!c)
                         return routed;
                 c->broadcast_serial = m->broadcast_serial;
@@ -423,8 +423,8 @@ void mux_foreach_client(Mux *m, bool (*f)(Client *c, void *userdata), void *user
         Client *c;
 
         TAILQ_FOREACH(c, &m->clients, entry)
-        if (c != m->ctl && c->state != CLIENT_ENDED && !f(c, userdata))
-                return;
+                if (c != m->ctl && c->state != CLIENT_ENDED && !f(c, userdata))
+                        return;
 }
 
 const Owner *mux_get_owner(Mux *m) {

@@ -69,8 +69,8 @@ static bool id_is_taken(Client *c, uint16_t id) {
         Transaction *t;
 
         TAILQ_FOREACH(t, &c->transactions, entry)
-        if (t->id == id)
-                return true;
+                if (t->id == id)
+                        return true;
         return false;
 }
 
@@ -173,8 +173,8 @@ Transaction *transaction_find(Client *c, const QmiMessage *m) {
         Transaction *t;
 
         TAILQ_FOREACH(t, &c->transactions, entry)
-        if (t->id == m->transaction && t->message == m->id && t->state != TRANSACTION_RESULT)
-                return t;
+                if (t->id == m->transaction && t->message == m->id && t->state != TRANSACTION_RESULT)
+                        return t;
         return NULL;
 }
 
@@ -222,8 +222,8 @@ Transaction *transaction_find_result(Client *c, const QmiMessage *m) {
         Transaction *t;
 
         TAILQ_FOREACH(t, &c->transactions, entry)
-        if (t->state == TRANSACTION_RESULT && is_result_of(m, t->request))
-                return t;
+                if (t->state == TRANSACTION_RESULT && is_result_of(m, t->request))
+                        return t;
         return NULL;
 }
 
@@ -247,8 +247,9 @@ bool transaction_stands_in_the_way(Client *c, const Request *r) {
         if (!has_unnamed_result(r))
                 return false;
         TAILQ_FOREACH(t, &c->transactions, entry)
-        if (t->request && has_unnamed_result(t->request) && t->request->schema->result == r->schema->result)
-                return true;
+                if (t->request && has_unnamed_result(t->request) &&
+                    t->request->schema->result == r->schema->result)
+                        return true;
         return false;
 }
 

@@ -503,6 +503,8 @@ static void test_shared(void) {
         bench_answer_version_info(&b);
         RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
         assert(list_clients(&b).n == 0);
+        assert(TAILQ_FIRST(&b.mux->clients) == b.mux->ctl &&
+               !TAILQ_NEXT(b.mux->ctl, entry)); /* it was freed */
         bench_done(&b);
 }
 

@@ -377,7 +377,7 @@ static void test_result_with_token(void) {
 static void test_result_without_token(void) {
         const SchemaMessage *mode = &schema_messages[ROW_MODE];
         Outcome one = { .name = "one" }, two = { .name = "two" }, refused = { .name = "refused" };
-        Outcome late = { .name = "late" };
+        Outcome late = { .name = "late" }, next = {};
         TestClient c = {}, d = {};
         Request *r;
         Bench b;
@@ -427,12 +427,17 @@ static void test_result_without_token(void) {
         r = bench_request(&b, c.client, 0x0032, mode, &late);
         bench_answer(&b, bench_next(&b), 0);
         RUN_UNTIL(&b, r->transaction->state == TRANSACTION_RESULT);
+        (void) bench_request(&b, c.client, 0x0032, mode, &next);
+        bench_expect_silence(&b);
         r = request_cancel(r);
+        assert(!r);
         b.events[0] = 0;
         TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x04, 0x01, 0x00, 0x33, 0x00, 0x00, 0x00);
         bench_settle(&b);
         assert(streq(b.events, "c:indication:0033 "));
         assert(late.n_done == 1);
+        bench_answer(&b, bench_next(&b), 3); /* now the next one is on the wire */
+        RUN_UNTIL(&b, next.n_done == 1);
 
         /* And gone with the port. */
         (void) bench_request(&b, c.client, 0x0032, mode, &late);

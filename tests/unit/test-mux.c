@@ -175,6 +175,37 @@ static void test_sync(void) {
         bench_done(&b);
 }
 
+/* What the modem will not answer any more does not keep it from being asked. */
+static void test_sync_with_ctl_busy(void) {
+        TestClient c[CTL_WINDOW + 1] = {};
+        QmiMessage lost;
+        Bench b;
+
+        bench_init_ready(&b);
+        for (size_t i = 0; i < ELEMENTSOF(c); i++)
+                test_client_new(&b, &c[i], "c", 0x03);
+        for (size_t i = 0; i < CTL_WINDOW; i++)
+                lost = *bench_next(&b);
+        assert(lost.id == 0x0022);
+        TELL(&b, 0x01, 0x0B, 0x00, 0x80, 0x00, 0x00, /* CTL, client 0 */
+             0x02, 0x00, 0x27, 0x00, 0x00, 0x00);    /* indication Sync */
+        RUN_UNTIL(&b, client_get_state(c[0].client) == CLIENT_ENDED);
+        bench_settle(&b);
+        b.n_taken = b.n_received - 1;
+        bench_answer_version_info(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+
+        /* If the answer comes after all, the id in it is given back. */
+        TELL(&b, 0x01, 0x17, 0x00, 0x80, 0x00, 0x00,                   /* CTL, client 0 */
+             0x01, (uint8_t) lost.transaction, 0x22, 0x00, 0x0C, 0x00, /* response, Allocate */
+             0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00,                 /* result: success */
+             0x01, 0x02, 0x00, 0x03, 0x15);                            /* NAS, client id 21 */
+        assert(bench_next(&b)->id == 0x0023);
+        for (size_t i = 0; i < ELEMENTSOF(c); i++)
+                test_client_release(&c[i]);
+        bench_done(&b);
+}
+
 static void test_revoke(void) {
         TestClient a = {}, c = {};
         Outcome one = { .name = "one" }, two = { .name = "two" }, three = { .name = "three" };
@@ -399,6 +430,7 @@ int main(void) {
         test_sync_ends_silence();
         test_version_info_refused();
         test_sync();
+        test_sync_with_ctl_busy();
         test_revoke();
         test_port_loss();
         test_noise();
