@@ -89,6 +89,28 @@ static Value wild_value(Source *s, Arena *a, unsigned depth) {
         return v;
 }
 
+/* A key that does not belong there: an unknown one, one for the bytes of a text, one that is there already.
+ */
+static void wild_key(Value *dict, Source *s, Arena *a) {
+        const char *key = dict->n > 0 ? dict->entries[source_below(s, dict->n)].key : "x";
+
+        switch (source_below(s, 4)) {
+        case 0:
+                key = "x";
+                break;
+        case 1:
+                key = arena_printf(a, "%s_bytes", key);
+                break;
+        case 2: /* in place of the text */
+                if (dict->n > 0) {
+                        key = arena_printf(a, "%s_bytes", key);
+                        dict->n--;
+                }
+                break;
+        }
+        *value_dict_add(dict, a, key) = wild_value(s, a, 2);
+}
+
 /* ---- numbers ---- */
 
 /* Zero, the largest, the smallest, or any. */
@@ -301,7 +323,7 @@ static Value generate_struct(const SchemaType *t, Source *s, Arena *a) {
                         generate_field(&dict, f, &plan, s, a);
         }
         if (s->wild && source_byte(s) == 1)
-                *value_dict_add(&dict, a, "x") = wild_value(s, a, 2);
+                wild_key(&dict, s, a);
         return dict;
 }
 
@@ -380,6 +402,6 @@ Value generate_message(const SchemaMessage *m, QmiMessageType type, uint16_t ven
                         generate_type(schema_types + row->field.type, NULL, s, a);
         }
         if (s->wild && source_byte(s) == 1)
-                *value_dict_add(&dict, a, "x") = wild_value(s, a, 2);
+                wild_key(&dict, s, a);
         return dict;
 }
