@@ -2,6 +2,7 @@
 #include "input.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -39,23 +40,18 @@ static int buffer_grow(Buffer *b) {
         return 0;
 }
 
-/* Until the end, or the end of the line. 0, or a negative errno; -EINTR tells of a signal. */
-static int buffer_fill(Buffer *b, int fd, bool line) {
-        for (;;) {
-                ssize_t n;
+/* One more read. 1, 0 at the end, or a negative errno. */
+static int buffer_read(Buffer *b, int fd) {
+        ssize_t n;
 
-                if (buffer_grow(b) < 0)
-                        return -ENOMEM;
-                n = read(fd, b->bytes + b->n, b->n_allocated - b->n - 1);
-                if (n < 0)
-                        return -errno;
-                b->n += (size_t) n;
-                b->bytes[b->n] = '\0';
-                if (b->n > INPUT_MAX)
-                        return -EFBIG;
-                if (n == 0 || (line && b->bytes[b->n - 1] == '\n'))
-                        return 0;
-        }
+        if (buffer_grow(b) < 0)
+                return -ENOMEM;
+        n = read(fd, b->bytes + b->n, b->n_allocated - b->n - 1);
+        if (n < 0)
+                return -errno;
+        b->n += (size_t) n;
+        b->bytes[b->n] = '\0';
+        return b->n > INPUT_MAX ? -EFBIG : n > 0;
 }
 
 static int buffer_take(Buffer *b, char **ret) {
@@ -72,8 +68,8 @@ int input_read(char **ret, void *userdata) {
         int r;
 
         do
-                r = buffer_fill(&b, STDIN_FILENO, false);
-        while (r == -EINTR);
+                r = buffer_read(&b, STDIN_FILENO);
+        while (r > 0 || r == -EINTR);
         if (r >= 0)
                 r = buffer_take(&b, ret);
         if (r == -EINVAL)
@@ -97,14 +93,33 @@ static void on_signal(int number) {
         asked_signal = number;
 }
 
-/* Signals that would end the program while the terminal does not echo: they interrupt read() instead, and
- * are raised again when the terminal is as it was. */
+/* Signals that would end the program while the terminal does not echo: they end the waiting instead, and are
+ * raised again when the terminal is as it was. They come only while ppoll() waits, so that none is missed.
+ */
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+static int read_line(Buffer *b, int fd, const sigset_t *waiting_mask) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        int r;
+
+        do {
+                if (ppoll(&p, 1, NULL, waiting_mask) < 0) {
+                        if (errno != EINTR || asked_signal)
+                                return -errno;
+                        continue;
+                }
+                r = buffer_read(b, fd);
+                if (r <= 0)
+                        return r;
+        } while (b->n == 0 || b->bytes[b->n - 1] != '\n');
+        return 0;
+}
 
 int input_ask(const char *key, char **ret, void *userdata) {
         struct sigaction old_actions[ELEMENTSOF(signals)], old_stop;
         _cleanup_(buffer_done) Buffer b = {};
         struct termios old_modes, modes;
+        sigset_t mask, old_mask;
         int fd, r;
 
         fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -116,6 +131,10 @@ int input_ask(const char *key, char **ret, void *userdata) {
         }
 
         asked_signal = 0;
+        (void) sigemptyset(&mask);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                (void) sigaddset(&mask, signals[i]);
+        (void) sigprocmask(SIG_BLOCK, &mask, &old_mask);
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 (void) sigaction(signals[i], &(struct sigaction){ .sa_handler = on_signal },
                                  &old_actions[i]);
@@ -127,7 +146,7 @@ int input_ask(const char *key, char **ret, void *userdata) {
 
         if (r >= 0) {
                 dprintf(fd, "%s: ", key);
-                r = buffer_fill(&b, fd, true);
+                r = read_line(&b, fd, &old_mask);
         }
 
         (void) tcsetattr(fd, TCSAFLUSH, &old_modes);
@@ -139,6 +158,7 @@ int input_ask(const char *key, char **ret, void *userdata) {
                 (void) sigaction(signals[i], &old_actions[i], NULL);
         if (asked_signal)
                 (void) raise(asked_signal);
+        (void) sigprocmask(SIG_SETMASK, &old_mask, NULL);
 
         if (r >= 0 && b.n == 0) {
                 r = -ECANCELED;

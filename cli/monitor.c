@@ -105,7 +105,9 @@ static int monitor_register_service(Monitor *m, Watch *w) {
                 r = monitor_register_one(m, message, &request, &a);
                 if (r == EXIT_OK)
                         taken = true;
-                else if (result == EXIT_OK)
+                else if (r != EXIT_REFUSED) /* not what was asked, but the service, the modem or qmid */
+                        return r;
+                else
                         result = r;
         }
         if (!tried)

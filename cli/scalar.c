@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "qmi/codec-error.h"
 #include "qmi/text.h"
 
 bool scalar_is(const SchemaType *t) {
@@ -139,7 +140,9 @@ static int double_parse(const char *word, double *ret) {
 static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const char **ret,
                         const char **ret_why) {
         const SchemaEnum *e = &schema_enums[t->item];
+        Suggestions near = { .wrong = word };
         bool negative;
+        char text[128];
         uint64_t v;
         char *s;
 
@@ -153,6 +156,7 @@ static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const c
                         *ret = symbol;
                         return 0;
                 }
+                suggestions_add(&near, symbol);
         }
 
         if (t->kind == SCHEMA_ENUM && magnitude_parse(word, &negative, &v) >= 0) {
@@ -171,10 +175,9 @@ static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const c
                 }
                 s = arena_printf(a, "bit%" PRIu64, v);
         } else {
-                *ret_why =
-                        t->kind == SCHEMA_ENUM
-                                ? arena_printf(a, "is none of the symbols of %s", schema_string(e->name))
-                                : arena_printf(a, "has a word that is none of %s", schema_string(e->name));
+                *ret_why = arena_printf(a, "%s of %s%s",
+                                        t->kind == SCHEMA_ENUM ? "is none" : "has a word that is none",
+                                        schema_string(e->name), suggestions_text(&near, text, sizeof(text)));
                 return *ret_why ? -EINVAL : -ENOMEM;
         }
         if (!s)

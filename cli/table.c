@@ -88,12 +88,12 @@ void table_print(const Table *t, FILE *f, bool legend) {
                 if (widths[i] > widths[widest])
                         widest = i;
         }
-        if (isatty(fileno(f)) && total > output_width()) {
-                size_t over = total - output_width();
-
-                widths[widest] = widths[widest] > over + SHORTENED_MIN
-                                         ? widths[widest] - over
-                                         : MIN(widths[widest], (size_t) SHORTENED_MIN);
+        while (isatty(fileno(f)) && total > output_width() && widths[widest] > SHORTENED_MIN) {
+                widths[widest]--;
+                total--;
+                for (size_t i = 0; i < t->n_columns; i++)
+                        if (widths[i] > widths[widest])
+                                widest = i;
         }
 
         if (legend)

@@ -17,6 +17,6 @@ typedef struct Table {
 /* Adds a row; the place for its cells, NULL without memory. A cell that is left NULL is empty. */
 const char **table_add(Table *t);
 
-/* Where the widest column does not let a row fit on the terminal, its middle is left out; into pipes and
- * files everything is written. */
+/* Where a row does not fit on the terminal, the middle of its widest cells is left out; into pipes and files
+ * everything is written. */
 void table_print(const Table *t, FILE *f, bool legend);

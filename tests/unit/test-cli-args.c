@@ -142,7 +142,8 @@ static void test_scalars(void) {
         arena_done(&a);
 
         bad("on=maybe", "on: is neither yes nor no");
-        bad("colour=red", "colour: is none of the symbols of colour");
+        bad("colour=red", "colour: is none of colour");
+        bad("colour=bleu", "colour: is none of colour; did you mean blue?");
         bad("colour=65536", "colour: is out of range");
         bad("colour=-1", "colour: is out of range");
         bad("level=128", "level: is out of range");
