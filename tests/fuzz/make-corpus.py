@@ -12,6 +12,41 @@ TEXTS = (b'MC7455\0', b' T-Mobile', b'$GPGSV,1*6A\r\n', bytes.fromhex('49763a4c0
          bytes.fromhex('320456043404'), bytes.fromhex('3dd8f6dc'), bytes.fromhex('9b32'), 'é€📶'.encode(), b'\x21\xf3', b'')
 
 
+SUCCESS = bytes.fromhex('02040000000000')
+RESPONSE, INDICATION, CTL_INDICATION = 2, 4, 2
+
+
+def modem_frame(service, client, flags, transaction, message, tlvs=b''):
+    body = bytes([flags]) + transaction.to_bytes(1 if service == 0 else 2, 'little')
+    body += message.to_bytes(2, 'little') + len(tlvs).to_bytes(2, 'little') + tlvs
+    return b'\x01' + (5 + len(body)).to_bytes(2, 'little') + bytes([0x80, service, client]) + body
+
+
+def mux_inputs():
+    """What a modem may say to the clients and requests that fuzz-mux.c opens; the first byte is its options."""
+    def nas(*arguments):
+        return modem_frame(3, *arguments)
+
+    def ctl_indication(message, tlvs=b''):
+        return modem_frame(0, 0, CTL_INDICATION, 0, message, tlvs)
+
+    yield (b'\0' + nas(1, RESPONSE, 2, 0x4F, SUCCESS) + nas(2, RESPONSE, 3, 0x30, SUCCESS)
+           + nas(3, RESPONSE, 4, 0x32, SUCCESS) + nas(4, RESPONSE, 5, 0x21, SUCCESS) + nas(4, RESPONSE, 6, 0x01, SUCCESS))
+    yield b'\x05' + 2 * nas(1, RESPONSE, 1, 0x4F, SUCCESS)  # too late, and once more
+    yield (b'\xA0' + nas(2, RESPONSE, 3, 0x30, SUCCESS) + nas(2, INDICATION, 1, 0x31, bytes.fromhex('01010041'))
+           + nas(3, RESPONSE, 4, 0x32, SUCCESS) + nas(0xFF, INDICATION, 2, 0x33))
+    yield b'\x80' + b''.join(nas(client, INDICATION, transaction, 0x51)
+                             for client, transaction in ((1, 1), (0xFF, 6), (0xFF, 1), (2, 7)))
+    yield b'\x20' + ctl_indication(0x27)  # Sync
+    yield b'\x40' + ctl_indication(0x27)
+    yield (b'\x03' + ctl_indication(0x24, bytes.fromhex('0102000302'))  # revoke client 2 of NAS
+           + ctl_indication(0x25, bytes.fromhex('0102000305')))        # client 5 is invalid
+    yield (b'\x07garbage' + nas(1, RESPONSE, 2, 0x4F, SUCCESS)[:-3] + nas(1, RESPONSE, 2, 0x4F, SUCCESS)
+           + bytes.fromhex('01ffff8003'))
+    yield (b'\x20' + nas(2, RESPONSE, 3, 0x30, bytes.fromhex('02040001000300'))  # failures
+           + nas(3, RESPONSE, 4, 0x32) + nas(1, RESPONSE, 2, 0x50, SUCCESS))
+
+
 def main():
     stamp = Path(sys.argv[1])
     recordings = [json.loads(line) for name in sys.argv[2:] for line in Path(name).read_text().splitlines() if line]
@@ -36,6 +71,9 @@ def main():
     for i in range(0, 256, 8):  # of the made-up service, some rows each
         for fuzzer in ('fuzz-decode-grammar', 'fuzz-encode-grammar'):
             put(fuzzer, bytes([0xEF, i // 8, 0, 0, 0]) + bytes((i * 31 + k * 7) % 256 for k in range(200)))
+    for content in mux_inputs():
+        put('fuzz-mux', content)
+    put('fuzz-mux', b'\x07' + whole[:4096])
     for coding in range(TEXT_CODINGS):
         for text in TEXTS:
             put('fuzz-text', bytes([coding]) + text)
