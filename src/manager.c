@@ -76,6 +76,9 @@ int manager_new(Manager **ret) {
         r = sd_event_new(&m->event);
         if (r < 0)
                 return log_error_errno(r, "Cannot make an event loop");
+        r = sd_event_set_watchdog(m->event, true);
+        if (r < 0)
+                return log_error_errno(r, "Cannot feed the watchdog");
         r = manager_handle_signal(m, SIGTERM);
         if (r >= 0)
                 r = manager_handle_signal(m, SIGINT);
