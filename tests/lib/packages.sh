@@ -36,4 +36,4 @@ need_packages() {
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libsystemd-dev libudev-dev)
 RUN_PACKAGES=(dbus-daemon systemd)
 TEST_PACKAGES=(clang libclang-rt-14-dev clang-format dbus-broker gjs git jq man-db mandoc python3-dbus python3-gi
-    python3-jeepney python3-pytest valgrind)
+    python3-jeepney python3-pytest udev valgrind)
