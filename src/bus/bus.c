@@ -98,8 +98,12 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         bool ours;
 
-        if (!sd_bus_message_is_method_call(m, NULL, NULL) || !interface || streq(path, QMID_DEVICE_PATH))
+        if (!sd_bus_message_is_method_call(m, NULL, NULL) || streq(path, QMID_DEVICE_PATH))
                 return 0;
+        if (!interface) /* D-Bus lets callers leave it out; sd-bus finds no method then */
+                return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_METHOD,
+                                         "%s: the call does not say of which interface",
+                                         sd_bus_message_get_member(m));
         ours = strncmp(interface, QMID_BUS_NAME ".", strlen(QMID_BUS_NAME ".")) == 0;
         if (!ours && !is_served_by_all(interface))
                 return 0;
@@ -302,7 +306,7 @@ int bus_add_device(Bus *b, Device *device) {
         d->device = device;
         d->object.device = d;
         LIST_INIT(&d->clients);
-        LIST_INIT(&d->calls);
+        TAILQ_INIT(&d->calls);
         d->published = calloc(schema_n_services, sizeof(bool));
         if (!d->published)
                 return -ENOMEM;
