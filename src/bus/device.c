@@ -240,9 +240,6 @@ static int call(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_bus_
                 return r;
         for (uint32_t i = 0; i < tlvs.n; i++) {
                 r = tlv_put(w, tlvs.tlvs[i].id, tlvs.tlvs[i].bytes, tlvs.tlvs[i].n_bytes);
-                if (r == -EMSGSIZE)
-                        return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
-                                                 "tlvs: they do not fit into a QMI message");
                 if (r < 0)
                         return r;
         }
@@ -259,7 +256,7 @@ static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r == -EMSGSIZE ? sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
-                                                  "tlvs: a TLV has at most 65535 bytes")
+                                                  "tlvs: they do not fit into a QMI message")
                               : r;
 }
 

@@ -2,6 +2,7 @@
 #include "bus/value.h"
 
 #include "bus/error.h"
+#include "qmi/tlv.h"
 
 #define DEPTH_MAX 16U
 
@@ -304,6 +305,9 @@ static int read_dict(sd_bus_message *m, Arena *a, unsigned depth, Value *ret, sd
                 if (!v)
                         return -ENOMEM;
                 r = read_value(m, a, depth, v, error);
+                if (r == -ENOMEM && depth == 0)
+                        return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                                 "%s: more than any QMI message has", key);
                 if (r < 0)
                         return depth == 0 && sd_bus_error_is_set(error) ? bus_error_prefix(error, key) : r;
                 r = sd_bus_message_exit_container(m);
@@ -346,7 +350,7 @@ int bus_read_tlvs(sd_bus_message *m, Arena *a, Value *ret) {
                 r = sd_bus_message_exit_container(m);
                 if (r < 0)
                         return r;
-                if (n_bytes > UINT16_MAX)
+                if (n_bytes > TLVS_MAX || n >= TLVS_MAX / TLV_HEADER_SIZE)
                         return -EMSGSIZE;
                 if (n == n_allocated) {
                         Tlv *grown;

@@ -17,7 +17,8 @@ int bus_append_dict(sd_bus_message *m, const Value *dict);
 int bus_append_tlvs(sd_bus_message *m, const Tlv *tlvs, size_t n_tlvs);
 
 /* Reads a{sv}; strings and bytes point into the message. 0; -EINVAL and `error` filled in: too deep, too
- * many entries, a key that comes twice, a type that QMI has no use for; -ENOMEM. */
+ * many entries, a key that comes twice, a type that QMI has no use for, more than the arena holds;
+ * -ENOMEM. */
 int bus_read_dict(sd_bus_message *m, Arena *a, Value *ret, sd_bus_error *error);
-/* Reads a(yay); the bytes point into the message. */
+/* Reads a(yay); the bytes point into the message. 0, -EMSGSIZE, -ENOMEM. */
 int bus_read_tlvs(sd_bus_message *m, Arena *a, Value *ret);
