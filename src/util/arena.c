@@ -44,11 +44,10 @@ void *arena_alloc(Arena *a, size_t size) {
         size = MAX((size + 7) & ~(size_t) 7, (size_t) 8);
 
         if (size > a->left) {
-                n = MAX(size, 2 * a->total);
-                if (n > ARENA_MAX - MIN(a->total, (size_t) ARENA_MAX))
-                        n = size;
-                if (a->total + n > ARENA_MAX)
+                n = MIN(2 * a->total, ARENA_MAX - a->total); /* the last chunk is all that may be had */
+                if (size > ARENA_MAX - a->total)
                         return NULL;
+                n = MAX(n, size);
                 c = malloc(sizeof(*c) + n);
                 if (!c)
                         return NULL;
