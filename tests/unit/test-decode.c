@@ -326,6 +326,20 @@ static void test_largest(void) {
         arena_done(&a);
 }
 
+/* Structs take many times their bytes: there the arena is what bounds them. */
+static void test_more_than_the_arena_holds(void) {
+        static uint8_t bytes[TLVS_MAX];
+        Arena a;
+        Value v;
+
+        bytes[0] = 0x1C;
+        write_le16(bytes + 1, TLVS_MAX - 3);
+        arena_init(&a);
+        check_int(message_decode(find("lists"), QMI_REQUEST, 0, bytes, sizeof(bytes), &a, &v), -ENOMEM);
+        check(a.total <= ARENA_MAX);
+        arena_done(&a);
+}
+
 /* The usual message costs no malloc(). */
 static void test_no_malloc(void) {
         _cleanup_bytes_ Bytes b = bytes_from_hex("02 0400 00000000  10 0100 13  14 0300 c4 0300");
@@ -361,6 +375,7 @@ int main(void) {
         test_nothing_is_dropped();
         test_result();
         test_largest();
+        test_more_than_the_arena_holds();
         test_no_malloc();
         return 0;
 }
