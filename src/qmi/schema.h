@@ -41,23 +41,23 @@ typedef enum MessageKind {
 } MessageKind;
 
 typedef enum SchemaKind {
-        SCHEMA_UINT,   /* width bytes; `numbers` row for scale, unit, sentinel */
+        SCHEMA_UINT, /* width bytes; `numbers` row for scale, unit, sentinel */
         SCHEMA_INT,
-        SCHEMA_FLOAT,  /* width 4 or 8 */
-        SCHEMA_BOOL,   /* width bytes, 0 is false */
-        SCHEMA_ENUM,   /* width bytes, `item` an enum row; signed if SCHEMA_SIGNED */
-        SCHEMA_FLAGS,  /* width up to 64 bytes, `item` an enum row whose values are bit numbers */
-        SCHEMA_STRING, /* `length`, `coding` */
-        SCHEMA_BYTES,  /* `length` */
-        SCHEMA_ARRAY,  /* `length`, `item` a type row */
-        SCHEMA_STRUCT, /* `count` fields from field row `item` */
-        SCHEMA_BITS,   /* width bytes split into `count` fields from field row `item`, lowest bits first */
-        SCHEMA_IPV4,   /* 4 bytes; SCHEMA_BIG_ENDIAN: in the order they are written */
-        SCHEMA_IPV6,   /* 16 bytes, in network order */
-        SCHEMA_PLMN_BCD,    /* 3 bytes as 3GPP TS 24.008 packs them */
+        SCHEMA_FLOAT,    /* width 4 or 8 */
+        SCHEMA_BOOL,     /* width bytes, 0 is false */
+        SCHEMA_ENUM,     /* width bytes, `item` an enum row; signed if SCHEMA_SIGNED */
+        SCHEMA_FLAGS,    /* width up to 64 bytes, `item` an enum row whose values are bit numbers */
+        SCHEMA_STRING,   /* `length`, `coding` */
+        SCHEMA_BYTES,    /* `length` */
+        SCHEMA_ARRAY,    /* `length`, `item` a type row */
+        SCHEMA_STRUCT,   /* `count` fields from field row `item` */
+        SCHEMA_BITS,     /* width bytes split into `count` fields from field row `item`, lowest bits first */
+        SCHEMA_IPV4,     /* 4 bytes; SCHEMA_BIG_ENDIAN: in the order they are written */
+        SCHEMA_IPV6,     /* 16 bytes, in network order */
+        SCHEMA_PLMN_BCD, /* 3 bytes as 3GPP TS 24.008 packs them */
         SCHEMA_PLMN_ASCII,  /* MCC char[3], MNC char[3], a two-digit MNC filled with 0xFF */
         SCHEMA_PLMN_BINARY, /* MCC u16, MNC u16, u8: 1 when the MNC has three digits */
-        SCHEMA_EMPTY,  /* no bytes: being there is the value (true) */
+        SCHEMA_EMPTY,       /* no bytes: being there is the value (true) */
         _SCHEMA_KIND_MAX,
 } SchemaKind;
 
@@ -78,7 +78,7 @@ typedef enum TextCoding {
         TEXT_UCS2LE,       /* UTF-16 with surrogates is accepted */
         TEXT_UCS2BE,
         TEXT_LATIN1,
-        TEXT_BCD,          /* digits, low nibble first, 0xF fills */
+        TEXT_BCD, /* digits, low nibble first, 0xF fills */
         _TEXT_CODING_MAX,
         _TEXT_CODING_INVALID = -EINVAL,
 } TextCoding;
@@ -87,13 +87,14 @@ enum {
         /* types */
         SCHEMA_BIG_ENDIAN = 1 << 0,
         SCHEMA_SIGNED = 1 << 1,
-        SCHEMA_CODING_BY_FIELD = 1 << 2, /* `coding` is a codings row, chosen by the value of field `coding_field` */
+        SCHEMA_CODING_BY_FIELD =
+                1 << 2, /* `coding` is a codings row, chosen by the value of field `coding_field` */
         /* fields and TLVs */
-        SCHEMA_HIDDEN = 1 << 3,      /* a count or mask that others refer to: no key; derived when encoding */
-        SCHEMA_VALID_BYTE = 1 << 4,  /* a u8 before it says whether it counts */
-        SCHEMA_VALID_BIT = 1 << 5,   /* bit `mask_bit` of the earlier field `mask_field` says so */
+        SCHEMA_HIDDEN = 1 << 3,     /* a count or mask that others refer to: no key; derived when encoding */
+        SCHEMA_VALID_BYTE = 1 << 4, /* a u8 before it says whether it counts */
+        SCHEMA_VALID_BIT = 1 << 5,  /* bit `mask_bit` of the earlier field `mask_field` says so */
         SCHEMA_SECRET = 1 << 6,
-        SCHEMA_PADDING = 1 << 7,     /* of a bit-packed word */
+        SCHEMA_PADDING = 1 << 7, /* of a bit-packed word */
         /* TLVs */
         SCHEMA_MANDATORY = 1 << 8,
         /* messages */
@@ -161,10 +162,12 @@ typedef struct SchemaMessage {
         uint8_t is_indication;
         uint8_t kind;
         uint8_t access;
-        uint16_t abort;  /* rows in schema_messages[]: what aborts it while it is under way, */
-        uint16_t undo;   /* what undoes its success (its TLVs filled from equal names in response and request), */
+        uint16_t abort; /* rows in schema_messages[]: what aborts it while it is under way, */
+        uint16_t undo; /* what undoes its success (its TLVs filled from equal names in response and request),
+                        */
         uint16_t result; /* the indication that carries its result; SCHEMA_NO_MESSAGE: none */
-        uint8_t request_token, result_token; /* ids of the TLVs that pair request and result; 0: by id alone */
+        uint8_t request_token,
+                result_token; /* ids of the TLVs that pair request and result; 0: by id alone */
         SchemaTlvs request;
         SchemaTlvs response; /* of an indication: its TLVs */
 } SchemaMessage;
@@ -203,7 +206,8 @@ extern const SchemaService schema_services[];
 extern const SchemaEnum schema_enums[];
 extern const SchemaEnumValue schema_enum_values[];
 extern const SchemaCoding schema_codings[];
-extern const uint16_t schema_n_services, schema_n_messages, schema_n_tlvs, schema_n_types, schema_n_fields, schema_n_enums;
+extern const uint16_t schema_n_services, schema_n_messages, schema_n_tlvs, schema_n_types, schema_n_fields,
+        schema_n_enums;
 extern const uint16_t schema_error_enum; /* [enum.qmi-error] of common.toml */
 
 static inline const char *schema_string(uint32_t offset) {
@@ -219,7 +223,8 @@ const SchemaMessage *schema_message_by_name(const SchemaService *s, const char *
 const SchemaMessage *schema_indication_by_name(const SchemaService *s, const char *name);
 /* A request or an indication by id; a row of that vendor before one of any vendor. With vendor 0 (unknown)
  * any row serves. */
-const SchemaMessage *schema_message_by_id(const SchemaService *s, bool indication, uint16_t id, uint16_t vendor);
+const SchemaMessage *schema_message_by_id(const SchemaService *s, bool indication, uint16_t id,
+                                          uint16_t vendor);
 
 /* The symbol of a value, NULL if it has none. */
 const char *schema_enum_symbol(uint16_t enum_row, uint32_t value);
