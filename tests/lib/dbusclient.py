@@ -109,6 +109,7 @@ class Bus:
     def __init__(self, address):
         self.connection = open_dbus_connection(address, enable_fds=True)
         self.signals = collections.deque()
+        self.rules = set()
         self.replies = {}
 
     @property
@@ -178,7 +179,10 @@ class Bus:
     # ---- signals
 
     def add_match(self, rule):
-        self.bus_call("AddMatch", "s", rule)
+        """Once for each rule: the bus allows a connection only so many."""
+        if rule not in self.rules:
+            self.rules.add(rule)
+            self.bus_call("AddMatch", "s", rule)
 
     def wait_signal(self, member, timeout=TIMEOUT, **where):
         """The oldest signal of that name that was not yet taken; `where` names further fields of Signal."""
