@@ -136,8 +136,8 @@ void mux_set_state(Mux *m, MuxState state, const char *reason) {
 
         if (m->state == state && streq(m->reason ?: "", reason ?: ""))
                 return;
-        log_info("%s: %s%s%s", port_get_uri(m->port), mux_state_to_string(state), reason ? ", " : "",
-                 reason ?: "");
+        log_debug("%s: %s%s%s", port_get_uri(m->port), mux_state_to_string(state), reason ? ", " : "",
+                  reason ?: "");
 
         m->state = state;
         free(m->reason);
