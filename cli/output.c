@@ -89,12 +89,14 @@ OutputLine output_line(FILE *f, size_t column) {
 }
 
 void output_word(OutputLine *l, const char *word) {
-        size_t width = output_text_width(word);
+        size_t width = output_text_width(word), columns = output_width(), indent;
 
-        if (!l->empty && l->column + 1 + width > output_width()) {
+        if (!l->empty && l->column + 1 + width > columns) {
+                /* What is too long to stand below the beginning goes as far to the left as it must. */
+                indent = MIN(l->indent, width < columns ? columns - width : (size_t) 0);
                 putc('\n', l->file);
-                output_indent(l->file, l->indent);
-                l->column = l->indent;
+                output_indent(l->file, indent);
+                l->column = indent;
         } else if (!l->empty) {
                 putc(' ', l->file);
                 l->column++;
