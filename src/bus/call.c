@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
 #include "bus/internal.h"
 #include "bus/value.h"
 #include "util/log.h"
@@ -11,7 +13,7 @@ struct BusCall {
         const SchemaMessage *schema;
         uint16_t service, id;
         Request *request;
-        LIST_ENTRY(BusCall) entries;
+        TAILQ_ENTRY(BusCall) entries;
 };
 
 static BusCall *call_free(BusCall *c) {
@@ -19,7 +21,7 @@ static BusCall *call_free(BusCall *c) {
                 return NULL;
         request_cancel(c->request);
         if (c->device)
-                LIST_REMOVE(c, entries);
+                TAILQ_REMOVE(&c->device->calls, c, entries);
         sd_bus_message_unref(c->message);
         free(c);
         return NULL;
@@ -66,13 +68,26 @@ static int call_decode(BusCall *c, const RequestOutcome *o, Arena *a, Value *ret
         return 0;
 }
 
+/* "no_effect": what callers compare with is spelled as the keys of dictionaries are. */
+static const char *result_symbol(int code, char *buffer, size_t size) {
+        const char *symbol = schema_error_symbol((uint16_t) code);
+
+        if (symbol)
+                snprintf(buffer, size, "%s", symbol);
+        else
+                snprintf(buffer, size, "%d", code);
+        for (char *p = buffer; *p; p++)
+                if (*p == '-')
+                        *p = '_';
+        return buffer;
+}
+
 static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *title, sd_bus_message **ret,
                            sd_bus_error *error) {
         int code = tlv_result(o->response->tlvs, o->response->n_tlvs), r;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         bool secret = c->schema->flags & SCHEMA_HAS_SECRET;
-        char number[16];
-        const char *symbol;
+        char symbol[64];
         Arena arena;
         Value dict;
 
@@ -95,12 +110,8 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
         }
         if (c->style == CALL_REQUEST) {
                 /* A response without a result TLV is taken as a success: early firmware leaves it out. */
-                symbol = schema_error_symbol((uint16_t) MAX(code, 0));
-                if (!symbol) {
-                        snprintf(number, sizeof(number), "%d", code);
-                        symbol = number;
-                }
-                r = sd_bus_message_append(reply, "s", code <= 0 ? "success" : symbol);
+                r = sd_bus_message_append(
+                        reply, "s", code <= 0 ? "success" : result_symbol(code, symbol, sizeof(symbol)));
                 if (r < 0)
                         goto finish;
         }
@@ -127,8 +138,8 @@ static int call_reply_raw(BusCall *c, const RequestOutcome *o, const char *title
         if (code > 0)
                 return bus_error_set_qmi(error, title, (uint16_t) code, NULL, NULL);
 
-        /* Without a row of the schema every TLV is unknown. */
-        r = message_decode(NULL, QMI_RESPONSE, 0, o->response->tlvs, o->response->n_tlvs, &arena, &dict);
+        /* Without a row of the schema every TLV is unknown; of a response the result would be left out. */
+        r = message_decode(NULL, QMI_INDICATION, 0, o->response->tlvs, o->response->n_tlvs, &arena, &dict);
         if (r < 0)
                 return r;
         r = sd_bus_message_new_method_return(c->message, &reply);
@@ -199,6 +210,19 @@ static int call_choose_client(sd_bus_message *m, const CallSpec *spec, BusClient
         return 0;
 }
 
+static int check_share(sd_bus_message *m, BusDevice *d, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(m);
+        const BusCall *c;
+        unsigned n = 0;
+
+        TAILQ_FOREACH(c, &d->calls, entries)
+        n += streq(sd_bus_message_get_sender(c->message), sender);
+        if (n >= CALLER_CALLS_MAX)
+                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
+                                         "you have %u calls under way already", n);
+        return 0;
+}
+
 int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error) {
         Mux *mux = device_get_mux(spec->device->device);
         _cleanup_(call_freep) BusCall *c = NULL;
@@ -208,6 +232,9 @@ int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error)
         Client *client;
         int r;
 
+        r = check_share(m, spec->device, error);
+        if (r < 0)
+                return r;
         r = call_choose_client(m, spec, &of_bus, &client, error);
         if (r < 0)
                 return r;
@@ -240,7 +267,7 @@ int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error)
                                                                buffer, sizeof(buffer)),
                                          r);
         c->device = spec->device;
-        LIST_INSERT_HEAD(&spec->device->calls, c, entries);
+        TAILQ_INSERT_TAIL(&spec->device->calls, c, entries);
         TAKE_PTR(c);
         return 1;
 }
@@ -248,8 +275,8 @@ int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error)
 void bus_calls_fail(BusDevice *d, BusClient *client, const sd_bus_error *error) {
         BusCall *c, *next;
 
-        for (c = LIST_FIRST(&d->calls); c; c = next) {
-                next = LIST_NEXT(c, entries);
+        for (c = TAILQ_FIRST(&d->calls); c; c = next) {
+                next = TAILQ_NEXT(c, entries);
                 if (!client || c->client == client)
                         call_finish(c, 0, NULL, error);
         }
@@ -259,7 +286,7 @@ bool bus_calls_cancel(BusDevice *d, const char *sender, const SchemaMessage *sch
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         BusCall *c;
 
-        LIST_FOREACH(c, &d->calls, entries)
+        TAILQ_FOREACH(c, &d->calls, entries)
         if (c->schema == schema && streq(sd_bus_message_get_sender(c->message), sender)) {
                 sd_bus_error_setf(&error, QMID_ERROR_QMI_PREFIX "Aborted", "%s: cancelled by its caller",
                                   schema_string(schema->name));

@@ -60,12 +60,17 @@ static int client_add(BusDevice *d, const char *sender, uint16_t service, bool i
         };
         Mux *mux = device_get_mux(d->device);
         Caller *caller;
+        unsigned n = 0;
         BusClient *c;
         int r;
 
         r = caller_get(d->bus, sender, &caller);
         if (r < 0)
                 return r;
+        LIST_FOREACH(c, &caller->clients, of_caller)
+        n++;
+        if (n >= CALLER_CLIENTS_MAX)
+                return -EDQUOT;
         c = calloc(1, sizeof(*c));
         if (!c) {
                 caller_drop_if_unused(caller);

@@ -34,5 +34,6 @@ int bus_error_set_outcome(sd_bus_error *error, const char *what, const RequestOu
 /* The device does not serve anybody now; says why. */
 int bus_error_set_not_ready(sd_bus_error *error, Mux *m);
 
-/* What request_new(), client_new() and mux_get_shared_client() return. */
+/* What request_new(), client_new() and mux_get_shared_client() return; -EDQUOT: no more clients for this
+ * caller. */
 int bus_error_set_mux(sd_bus_error *error, Mux *m, const char *what, int r);

@@ -21,6 +21,10 @@ typedef struct BusObject {
         BusClient *client; /* NULL: the device itself */
 } BusObject;
 
+/* One caller's share; more is an error to it and nobody else notices. */
+#define CALLER_CALLS_MAX   256U /* calls under way on one device */
+#define CALLER_CLIENTS_MAX 64U  /* client ids, of all devices */
+
 struct Bus {
         sd_bus *bus;
         const BusOps *ops;
@@ -38,7 +42,7 @@ struct BusDevice {
         char *path;
         bool *published; /* for each row of schema_services[]: its interface is told to be there */
         LIST_HEAD(, BusClient) clients;
-        LIST_HEAD(, BusCall) calls;
+        TAILQ_HEAD(, BusCall) calls; /* in the order in which they came */
         LIST_ENTRY(BusDevice) entries;
 };
 
@@ -112,7 +116,7 @@ typedef struct CallSpec {
 int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error);
 /* Answers every call of a device that matches with an error: those on `client` (NULL: all). */
 void bus_calls_fail(BusDevice *d, BusClient *client, const sd_bus_error *error);
-/* Aborts a call of `sender`: whether there was one. */
+/* Aborts the oldest call of `sender`, which is the one that the modem works on: whether there was one. */
 bool bus_calls_cancel(BusDevice *d, const char *sender, const SchemaMessage *schema);
 
 /* ---- service.c: every QMI message as a method, every indication as a signal */
