@@ -94,7 +94,7 @@ def test_goes_and_comes_back(each_world):
     listen(bus)
     before = bus.get_all(sim.device, DEVICE)["Services"]
 
-    sim.command("hangup 1000000")
+    sim.command("hangup")
     changed = wait_changed(bus, sim.device, State="resetting")
     assert changed["StateReason"]
     # The object stays, and so does what is known.
@@ -152,7 +152,7 @@ def test_several_ports(world, bus):
 
     bus.qmi(sims[0].device, "Nas", "GetSignalInfo")
     sims[0].command("silent on")
-    sims[1].command("hangup 1000000")
+    sims[1].command("hangup")
     bus.wait_property(sims[1].device, DEVICE, "State", "resetting")
     asked = bus.begin(sims[0].device, f"{NAME}.Nas", "GetSignalInfo", "a{sv}", {})
     sims[0].wait_count("nas.get-signal-info", 2)
