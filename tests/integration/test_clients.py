@@ -304,6 +304,7 @@ def test_ended(each_world, how):
     sim.command("delay 1000000 nas.network-scan")
     scans = [bus.begin(client, f"{NAME}.Nas", "NetworkScan", "a{sv}", {}) for _ in range(2)]
     sim.wait_count("nas.network-scan", 1)
+    bus.wait_property(sim.device, DEVICE, "State", "ready")  # the daemon has read both
 
     sim.command(f"{how} nas {ident}" if how in ("revoke", "invalid") else how)
     ended = bus.wait_signal("Ended")

@@ -5,7 +5,7 @@ import collections
 import contextlib
 import time
 
-from jeepney import DBusAddress, HeaderFields, MessageType, new_method_call
+from jeepney import DBusAddress, HeaderFields, MessageFlag, MessageType, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 
 NAME = "org.qmid1"
@@ -129,11 +129,13 @@ class Bus:
 
     # ---- calls
 
-    def begin(self, path, interface, member, signature="", *args, destination=NAME):
+    def begin(self, path, interface, member, signature="", *args, destination=NAME, no_reply=False):
         """Sends a call; the answer is for end()."""
         address = DBusAddress(path, bus_name=destination, interface=interface)
         body = tuple(wrap(a, t) for a, t in zip(args, split_signature(signature), strict=True))
         message = new_method_call(address, member, signature or None, body)
+        if no_reply:
+            message.header.flags |= MessageFlag.no_reply_expected
         serial = next(self.connection.outgoing_serial)
         self.connection.send(message, serial=serial)
         return serial
