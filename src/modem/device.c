@@ -167,7 +167,10 @@ int device_new(Device **ret, sd_event *event, const DevicePlace *place, const De
         d->name = strdup(place->name);
         if (!d->name)
                 return -ENOMEM;
-        r = mux_new(&d->mux, event, place->uri, &mux_ops, d);
+        r = mux_new(&d->mux, event, place->uri, 0, 0, &mux_ops, d);
+        if (r < 0)
+                return r;
+        r = mux_open(d->mux);
         if (r < 0)
                 return r;
 

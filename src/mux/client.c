@@ -108,7 +108,7 @@ int mux_get_shared_client(Mux *m, uint16_t service, Client **ret) {
                 if (r < 0)
                         return r;
                 c->shared = true;
-                c->window = MUX_WINDOW_DEFAULT;
+                c->window = m->window;
         } else if (c->state == CLIENT_ENDED) {
                 /* The modem took its id back, or had none for it: it gets a new one. */
                 if (m->state != MUX_READY)

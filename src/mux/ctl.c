@@ -171,6 +171,8 @@ void ctl_stop(Mux *m) {
         Request *r;
 
         m->probe = request_cancel(m->probe);
+        m->push = request_cancel(m->push);
+        m->lags = false;
         m->probe_usec = UINT64_MAX;
         /* Nobody waits for what is left: clients cancel theirs when they end. What is under way will hardly
          * be answered, and must not keep Get Version Info from being sent; but if it is answered, it is
@@ -187,6 +189,32 @@ void ctl_stop(Mux *m) {
 void ctl_on_timer(Mux *m, uint64_t now_usec) {
         if (m->probe_usec <= now_usec)
                 ctl_probe(m);
+}
+
+/* ---- answers that are stuck ---- */
+
+static void on_pushed(const RequestOutcome *outcome, void *userdata) {
+        Mux *m = userdata;
+
+        m->push = NULL;
+        if (outcome->state != REQUEST_ANSWERED)
+                return;
+        /* Its answer came although nothing was sent behind it: nothing is stuck. */
+        if (m->pushed_at == m->n_sent)
+                m->lags = false;
+        else if (m->lags && m->n_in_flight > 0)
+                ctl_push(m);
+}
+
+void ctl_push(Mux *m) {
+        int r;
+
+        if (m->push || !m->can_lag || port_get_state(m->port) != PORT_OPEN)
+                return;
+        m->pushed_at = m->n_sent;
+        r = ctl_request(&m->push, m, CTL_GET_VERSION_INFO, NULL, 0, on_pushed, m);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot push what may be stuck", port_get_uri(m->port));
 }
 
 /* ---- client ids ---- */

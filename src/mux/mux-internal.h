@@ -17,6 +17,7 @@ typedef TAILQ_HEAD(RequestQueue, Request) RequestQueue;
 typedef TAILQ_HEAD(ClientQueue, Client) ClientQueue;
 typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
 
+#define FRAME_OVERHEAD     (QMUX_HEADER_SIZE + 7U) /* of a frame, with the longer message header */
 #define CTL_WINDOW         4U
 #define CTL_TIMEOUT_USEC   (5 * USEC_PER_SEC)
 #define CTL_TRIES          3U                 /* of Get Version Info, until the modem is called silent; */
@@ -148,6 +149,11 @@ void client_on_indication(Client *c, const QmiMessage *m, bool broadcast);
 
 /* ---- ctl.c ---- */
 
+/* A lost notification leaves an answer stuck in the port until another frame comes, and then each is one
+ * behind. A request without effect pushes: when one timed out, and, as long as answers lag, behind every
+ * request. */
+void ctl_push(Mux *m);
+
 /* Makes the client that CTL requests run on. */
 int ctl_new(Mux *m);
 /* The port opened, or the modem started anew: asks what services it has. */
@@ -181,6 +187,8 @@ typedef enum MuxOddity {
 struct Mux {
         sd_event *event;
         Port *port;
+        uint16_t vendor;
+        unsigned window;
         const MuxOps *ops;
         void *userdata;
         Owner owner;
@@ -215,6 +223,11 @@ struct Mux {
         unsigned n_probes;
         uint64_t probe_usec; /* when to ask again; UINT64_MAX: not */
         uint64_t probe_interval_usec;
+        Request *push;             /* Get Version Info that pushes out what is stuck */
+        bool can_lag;              /* the port's; a variable for tests only */
+        bool lags;                 /* an answer came so late that others may be stuck */
+        uint64_t n_sent;           /* on other services, */
+        uint64_t pushed_at;        /* and when the push was sent */
         uint64_t ctl_timeout_usec; /* these two are variables for tests only */
         uint64_t ctl_probe_min_usec;
 };

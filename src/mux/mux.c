@@ -11,10 +11,8 @@
 
 const char *mux_state_to_string(MuxState s) {
         static const char *const names[] = {
-                [MUX_STARTING] = "starting",
-                [MUX_READY] = "ready",
-                [MUX_RESETTING] = "resetting",
-                [MUX_SILENT] = "silent",
+                [MUX_STARTING] = "starting", [MUX_READY] = "ready",   [MUX_RESETTING] = "resetting",
+                [MUX_BUSY] = "busy",         [MUX_SILENT] = "silent",
         };
 
         return s >= 0 && s < _MUX_STATE_MAX ? names[s] : NULL;
@@ -168,8 +166,7 @@ void mux_schedule(Mux *m) {
                 request_send(TAILQ_FIRST(&m->ctl->requests));
 
         /* Each in turn: one that has more to send goes to the end. */
-        while (m->state == MUX_READY && m->n_in_flight < MUX_WINDOW_DEFAULT &&
-               (c = TAILQ_FIRST(&m->runnable))) {
+        while (m->state == MUX_READY && m->n_in_flight < m->window && (c = TAILQ_FIRST(&m->runnable))) {
                 request_send(TAILQ_FIRST(&c->requests));
                 client_requeue(c);
         }
@@ -206,6 +203,9 @@ static void on_response(Mux *m, const QmiMessage *message) {
                 mux_log_oddity(m, MUX_ODDITY_LATE, "late response 0x%04x of service 0x%02x", message->id,
                                message->service);
                 transaction_free(t);
+                m->lags = m->can_lag;
+                if (m->n_in_flight > 0)
+                        ctl_push(m);
         } else {
                 m->statistics.n_responses++;
                 transaction_on_response(t, message);
@@ -292,7 +292,7 @@ static void mux_on_port_state(Port *p, PortState state, const char *reason, void
                 mux_set_state(m, waiting, "the modem has not answered yet");
                 ctl_start(m);
         } else {
-                mux_set_state(m, waiting, reason);
+                mux_set_state(m, state == PORT_BUSY ? MUX_BUSY : waiting, reason);
                 ctl_stop(m);
         }
 }
@@ -304,7 +304,8 @@ static const PortOps port_ops = {
 
 /* ---- the object ---- */
 
-int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops, void *userdata) {
+int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, unsigned window,
+            const MuxOps *ops, void *userdata) {
         _cleanup_(mux_freep) Mux *m = NULL;
         int r;
 
@@ -313,6 +314,8 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops,
                 return -ENOMEM;
         *m = (Mux){
                 .event = sd_event_ref(event),
+                .vendor = vendor,
+                .window = window > 0 ? window : MUX_WINDOW_DEFAULT,
                 .ops = ops,
                 .userdata = userdata,
                 .owner.name = "qmid",
@@ -347,9 +350,20 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops,
         r = port_new_from_uri(&m->port, event, port_uri, &port_ops, m);
         if (r < 0)
                 return r;
+        m->can_lag = port_can_lag(m->port);
 
         *ret = TAKE_PTR(m);
         return 0;
+}
+
+int mux_open(Mux *m) {
+        if (m->state == MUX_BUSY)
+                mux_set_state(m, MUX_STARTING, NULL);
+        return port_start(m->port);
+}
+
+void mux_set_busy(Mux *m, const char *reason) {
+        mux_set_state(m, MUX_BUSY, reason);
 }
 
 /* Gives the ids back as far as the port takes that at once. */
@@ -400,7 +414,7 @@ Port *mux_get_port(Mux *m) {
 }
 
 uint16_t mux_get_vendor(Mux *m) {
-        return 0; /* only ports that udev knows say it */
+        return m->vendor;
 }
 
 void mux_get_statistics(Mux *m, MuxStatistics *ret) {

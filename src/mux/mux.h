@@ -25,6 +25,7 @@ typedef enum MuxState {
         MUX_STARTING, /* the port is not open yet, or the modem has not said its services yet */
         MUX_READY,
         MUX_RESETTING, /* was ready; the port closed or the modem started anew */
+        MUX_BUSY,      /* another program has the port */
         MUX_SILENT,    /* the port is open, the modem does not answer CTL; asked again from time to time */
         _MUX_STATE_MAX,
         _MUX_STATE_INVALID = -EINVAL,
@@ -54,8 +55,14 @@ typedef struct MuxStatistics {
 #define CLIENT_QUEUE_MAX          1024U /* requests that one client may have waiting; more: -ENOBUFS */
 #define REQUEST_TIMEOUT_DEFAULT_S 10U
 
-/* Makes the port from its address and speaks on it as soon as it opens. Errors as port_new_from_uri(). */
-int mux_new(Mux **ret, sd_event *event, const char *port_uri, const MuxOps *ops, void *userdata);
+/* Makes the port from its address. Errors as port_new_from_uri(). `vendor`: USB vendor id, 0 if not known;
+ * `window`: requests in flight, 0 for MUX_WINDOW_DEFAULT. Nothing is opened until mux_open(). */
+int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, unsigned window,
+            const MuxOps *ops, void *userdata);
+/* Opens the port, in the background, and speaks on it from then on. Once. */
+int mux_open(Mux *m);
+/* Before mux_open(): says why it does not come. */
+void mux_set_busy(Mux *m, const char *reason);
 /* Whatever clients and requests are left go with it, without their callbacks; ids are given back as far as
  * the port takes that at once. */
 Mux *mux_free(Mux *m);

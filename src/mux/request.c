@@ -2,9 +2,6 @@
 #include "mux/mux-internal.h"
 #include "qmi/tlv.h"
 
-/* The largest set of TLVs that fits into a frame together with the longer of the two message headers. */
-#define REQUEST_TLVS_MAX (QMUX_MAX - QMUX_HEADER_SIZE - 7U)
-
 void request_free(Request *r) {
         explicit_bzero(r->tlvs, r->n_tlvs);
         free(r);
@@ -36,7 +33,7 @@ int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec 
                 return -ENODEV;
         if (c->n_waiting >= CLIENT_QUEUE_MAX)
                 return -ENOBUFS;
-        if (spec->n_tlvs > REQUEST_TLVS_MAX)
+        if (spec->n_tlvs > port_get_frame_max(c->mux->port) - FRAME_OVERHEAD)
                 return -EMSGSIZE;
 
         r = malloc(sizeof(*r) + spec->n_tlvs);

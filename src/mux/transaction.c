@@ -2,8 +2,6 @@
 #include "mux/mux-internal.h"
 #include "qmi/tlv.h"
 
-#define FRAME_OVERHEAD (QMUX_HEADER_SIZE + 7U)
-
 static bool is_active(TransactionState s) {
         return s == TRANSACTION_IN_FLIGHT || s == TRANSACTION_RESULT;
 }
@@ -142,6 +140,11 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
         }
         c->n_requests++;
         c->mux->statistics.n_requests++;
+        if (c != c->mux->ctl) {
+                c->mux->n_sent++;
+                if (c->mux->lags)
+                        ctl_push(c->mux);
+        }
         return 0;
 }
 
@@ -254,6 +257,10 @@ bool transaction_stands_in_the_way(Client *c, const Request *r) {
 }
 
 void transaction_on_deadline(Transaction *t) {
-        t->client->mux->statistics.n_timeouts++;
+        Mux *m = t->client->mux;
+
+        m->statistics.n_timeouts++;
+        if (t->client != m->ctl)
+                ctl_push(m);
         transaction_complete(t, REQUEST_TIMEOUT, NULL, NULL);
 }

@@ -16,20 +16,28 @@
 typedef struct PortKind {
         const char *transport; /* also the scheme of its addresses */
         size_t size;           /* of the kind's object, which begins with a Port */
+        bool can_lag;
 
-        /* Checks the address (the URI without "unix:") and arranges for the first attempt to open, which
-         * must come from the event loop. Any of its errors is that of port_new_from_uri(). */
+        /* Checks the address (the URI without "unix:"). Any of its errors is that of port_new_from_uri(). */
         int (*init)(Port *p, const char *address);
+        /* Arranges for the first attempt to open, which must come from the event loop. */
+        int (*start)(Port *p);
         void (*done)(Port *p); /* also after a failed init() */
 
-        /* The port was open and is no longer; arranges for attempts to open it again. */
+        /* The port was open and is no longer; arranges for attempts to open it again, where there is sense
+         * in that. */
         void (*reopen)(Port *p);
+
+        /* poll() reported an error that is not the end. 0 when that is dealt with, else the port is lost.
+         * May be NULL: errors show when reading. */
+        int (*clear_error)(Port *p);
 
         /* As read(2) and write(2), but with a negative errno; 0 from read is the end. */
         ssize_t (*read)(Port *p, void *buffer, size_t n_buffer);
         ssize_t (*write)(Port *p, const uint8_t *bytes, size_t n_bytes);
 } PortKind;
 
+extern const PortKind port_kind_cdc_wdm;
 extern const PortKind port_kind_unix;
 
 /* A frame that could not be written at once, or not all of it. */
@@ -56,6 +64,7 @@ struct Port {
         bool frames_left;
         int write_error;
 
+        size_t frame_max;
         Framer framer;
         STAILQ_HEAD(, PortFrame) queue;
         size_t n_queued; /* bytes */
@@ -67,6 +76,6 @@ struct Port {
 };
 
 /* For kinds; only from the event loop. The port may be gone when they return. port_opened() takes the
- * descriptor over, which must not block. */
-void port_opened(Port *p, int fd);
-void port_open_failed(Port *p, const char *reason);
+ * descriptor over, which must not block. `state`: PORT_CLOSED or PORT_BUSY. */
+void port_opened(Port *p, int fd, size_t frame_max);
+void port_open_failed(Port *p, PortState state, const char *reason);

@@ -9,6 +9,7 @@
 #define READ_SIZE 4096U
 
 static const PortKind *const port_kinds[] = {
+        &port_kind_cdc_wdm,
         &port_kind_unix,
 };
 
@@ -180,6 +181,13 @@ static int port_on_io(sd_event_source *s, int fd, uint32_t revents, void *userda
         Port *p = userdata;
         int r;
 
+        if ((revents & EPOLLERR) && !(revents & EPOLLHUP) && p->kind->clear_error) {
+                r = p->kind->clear_error(p);
+                if (r < 0) {
+                        port_lost_errno(p, r);
+                        return 0;
+                }
+        }
         if (revents & EPOLLOUT) {
                 r = port_flush(p);
                 if (r < 0) {
@@ -202,12 +210,13 @@ static int port_on_more(sd_event_source *s, void *userdata) {
         return 0;
 }
 
-void port_opened(Port *p, int fd) {
+void port_opened(Port *p, int fd, size_t frame_max) {
         int r;
 
-        assert(p->state == PORT_CLOSED && p->fd < 0);
+        assert(p->state != PORT_OPEN && p->fd < 0);
 
         p->fd = fd;
+        p->frame_max = frame_max;
         r = sd_event_add_io(p->event, &p->io, fd, EPOLLIN, port_on_io, p);
         if (r >= 0)
                 r = sd_event_add_defer(p->event, &p->more, port_on_more, p);
@@ -219,8 +228,8 @@ void port_opened(Port *p, int fd) {
                 port_set_state(p, PORT_OPEN, NULL);
 }
 
-void port_open_failed(Port *p, const char *reason) {
-        port_set_state(p, PORT_CLOSED, reason);
+void port_open_failed(Port *p, PortState state, const char *reason) {
+        port_set_state(p, state, reason);
 }
 
 /* The kind of port that an address is for, and what follows its scheme. */
@@ -267,6 +276,10 @@ int port_new_from_uri(Port **ret, sd_event *event, const char *uri, const PortOp
         return 0;
 }
 
+int port_start(Port *p) {
+        return p->kind->start(p);
+}
+
 PortState port_get_state(Port *p) {
         return p->state;
 }
@@ -277,6 +290,14 @@ const char *port_get_uri(Port *p) {
 
 const char *port_get_transport(Port *p) {
         return p->kind->transport;
+}
+
+bool port_can_lag(Port *p) {
+        return p->kind->can_lag;
+}
+
+size_t port_get_frame_max(Port *p) {
+        return p->frame_max;
 }
 
 void port_get_statistics(Port *p, PortStatistics *ret) {
@@ -297,6 +318,8 @@ int port_send(Port *p, const uint8_t *frame, size_t n_frame) {
 
         if (p->state != PORT_OPEN || p->write_error < 0)
                 return -ENOTCONN;
+        if (n_frame > p->frame_max)
+                return -EMSGSIZE;
         if (n_frame > PORT_QUEUE_MAX - p->n_queued)
                 return -ENOBUFS;
 

@@ -14,6 +14,7 @@ typedef struct Port Port;
 typedef enum PortState {
         PORT_CLOSED, /* not yet, or no longer, open; tries to come back by itself */
         PORT_OPEN,
+        PORT_BUSY, /* another program holds it; tries again from time to time */
         _PORT_STATE_MAX,
         _PORT_STATE_INVALID = -EINVAL,
 } PortState;
@@ -37,7 +38,10 @@ typedef struct PortStatistics {
 
 /* Makes a port from "unix:/path". 0, -EINVAL (no such kind, or a malformed address, also a path too long
  * for a socket), -ENOMEM. It opens in the background; on_state tells. */
+/* port_new_from_uri() does not open it: that is port_start(), which works in the background; on_state tells.
+ */
 int port_new_from_uri(Port **ret, sd_event *event, const char *uri, const PortOps *ops, void *userdata);
+int port_start(Port *p);
 Port *port_free(Port *p);
 DEFINE_CLEANUP(Port *, port_free)
 
@@ -46,5 +50,11 @@ const char *port_get_uri(Port *p);       /* as it was given */
 const char *port_get_transport(Port *p); /* "unix" */
 void port_get_statistics(Port *p, PortStatistics *ret);
 
-/* Sends one frame, or queues what cannot be written at once. 0, -ENOTCONN, -ENOBUFS, -ENOMEM. */
+/* Whether a frame from the modem can get stuck until the next one comes, so that from then on each comes
+ * when its successor should. */
+bool port_can_lag(Port *p);
+/* The largest frame that it can carry; known once it is open. */
+size_t port_get_frame_max(Port *p);
+
+/* Sends one frame, or queues what cannot be written at once. 0, -ENOTCONN, -ENOBUFS, -EMSGSIZE, -ENOMEM. */
 int port_send(Port *p, const uint8_t *frame, size_t n_frame);

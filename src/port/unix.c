@@ -89,13 +89,13 @@ static void unix_attempt(UnixPort *u) {
                 unix_wait(u);
                 (void) snprintf(reason, sizeof(reason), "cannot connect to %s: %s", u->address.sun_path,
                                 strerror(-fd));
-                port_open_failed(&u->port, reason);
+                port_open_failed(&u->port, PORT_CLOSED, reason);
                 return;
         }
         /* At rest nothing wakes us up. */
         (void) sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
         u->watch = sd_event_source_disable_unref(u->watch);
-        port_opened(&u->port, fd);
+        port_opened(&u->port, fd, QMUX_MAX);
 }
 
 static int unix_init(Port *p, const char *address) {
@@ -113,6 +113,11 @@ static int unix_init(Port *p, const char *address) {
         if (!u->directory)
                 return -ENOMEM;
         u->retry_usec = RETRY_MIN_USEC;
+        return 0;
+}
+
+static int unix_start(Port *p) {
+        UnixPort *u = unix_port(p);
 
         return sd_event_add_time_relative(p->event, &u->timer, CLOCK_MONOTONIC, 0, 1, unix_on_timer, u);
 }
@@ -152,6 +157,7 @@ const PortKind port_kind_unix = {
         .transport = "unix",
         .size = sizeof(UnixPort),
         .init = unix_init,
+        .start = unix_start,
         .done = unix_done,
         .reopen = unix_reopen,
         .read = unix_read,

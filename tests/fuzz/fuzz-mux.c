@@ -263,7 +263,9 @@ static void start(Fuzz *f) {
 
         r = sd_event_new(&f->event);
         must(r >= 0);
-        r = mux_new(&f->mux, f->event, uri, &mux_ops, f);
+        r = mux_new(&f->mux, f->event, uri, 0, 0, &mux_ops, f);
+        if (r >= 0)
+                r = mux_open(f->mux);
         must(r >= 0);
         while ((f->connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) < 0)
                 turn(f);

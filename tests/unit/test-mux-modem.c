@@ -222,7 +222,9 @@ void bench_init(Bench *b) {
         (void) snprintf(b->uri, sizeof(b->uri), "unix:%s", b->path);
         r = sd_event_new(&b->event);
         assert(r >= 0);
-        r = mux_new(&b->mux, b->event, b->uri, &mux_ops, b);
+        r = mux_new(&b->mux, b->event, b->uri, 0, 0, &mux_ops, b);
+        assert(r >= 0);
+        r = mux_open(b->mux);
         assert(r >= 0);
         assert(mux_get_state(b->mux) == MUX_STARTING);
 }

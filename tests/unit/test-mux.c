@@ -43,6 +43,51 @@ static void test_becomes_ready(void) {
         bench_done(&b);
 }
 
+/* A port that lost a notification hands out each answer only when the next one comes. */
+static void test_pushes_out_what_is_stuck(void) {
+        Outcome one = { .name = "one" }, two = { .name = "two" }, three = { .name = "three" };
+        QmiMessage first, second, push;
+        TestClient c = {};
+        Bench b;
+
+        bench_init_ready(&b);
+        b.mux->can_lag = true;
+        test_client_new_ready(&b, &c, "c", 0x03, 7);
+
+        (void) bench_request_tlvs(&b, c.client, 0x004F, NULL, NULL, 0, 1, &one);
+        RUN_UNTIL(&b, one.n_done > 0);
+        assert(one.state == REQUEST_TIMEOUT);
+        first = *bench_next(&b);
+        push = *bench_next(&b);
+        assert(push.service == 0x00 && push.id == 0x0021);
+        bench_answer(&b, &first, 0); /* pushed out; that of the push is stuck now */
+        bench_settle(&b);
+        assert(b.mux->lags);
+
+        /* Each request brings the answer of what was sent before it, and is followed by another push. */
+        (void) bench_request(&b, c.client, 0x004F, NULL, &two);
+        second = *bench_next(&b);
+        bench_expect_silence(&b); /* the push before it is not answered yet */
+        bench_answer(&b, &push, 0);
+        push = *bench_next(&b);
+        assert(push.service == 0x00 && push.id == 0x0021);
+        bench_answer(&b, &second, 0);
+        RUN_UNTIL(&b, two.n_done > 0);
+        assert(two.state == REQUEST_ANSWERED);
+
+        /* A push that is answered with nothing behind it: nothing is stuck any more. */
+        bench_answer(&b, &push, 0);
+        bench_settle(&b);
+        assert(!b.mux->lags);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &three);
+        second = *bench_next(&b);
+        bench_expect_silence(&b);
+        bench_answer(&b, &second, 0);
+        RUN_UNTIL(&b, three.n_done > 0);
+        test_client_release(&c);
+        bench_done(&b);
+}
+
 static void test_waits_for_the_port(void) {
         Client *c;
         Bench b;
@@ -424,6 +469,7 @@ static void test_free_gives_ids_back(void) {
 
 int main(void) {
         test_becomes_ready();
+        test_pushes_out_what_is_stuck();
         test_waits_for_the_port();
         test_silent_modem();
         test_slow_modem();

@@ -74,6 +74,8 @@ static void init(Bench *b) {
         r = sd_event_new(&b->event);
         assert(r >= 0);
         r = port_new_from_uri(&b->port, b->event, b->uri, &ops, b);
+        assert(r >= 0);
+        r = port_start(b->port);
         assert(r == 0);
         assert(port_get_state(b->port) == PORT_CLOSED);
 }
