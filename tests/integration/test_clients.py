@@ -275,7 +275,8 @@ def test_owner_leaves_at_once(each_world):
     client = open_client(bus, sim.device, "nas")
     release(bus, client)
     sim.wait_count("clients.nas", "=1")
-    assert [c["owner"] for c in list_clients(bus, sim.device) if c["service"] == "nas" and not c["lingering"]] == [bus.unique_name]
+    held = [c for c in list_clients(bus, sim.device) if c["service"] == "nas" and not c["lingering"]]
+    assert [c["owner"] for c in held] == [bus.unique_name]
 
 
 def test_owner_leaves_with_a_scan_under_way(sim, device, world):

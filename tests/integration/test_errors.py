@@ -69,7 +69,8 @@ MISTAKES = [
     ("too large", "Uim", "PowerOnSim", {"slot": 256}, ["slot", "256"]),
     ("negative", "Uim", "PowerOnSim", {"slot": -1}, ["slot", "-1"]),
     ("far too large", "Uim", "PowerOnSim", {"slot": ("t", 2**64 - 1)}, ["slot", "18446744073709551615"]),
-    ("element out of range", "Nas", "ConfigSignalInfo", {"rssi_thresholds": [-90, -129]}, ["rssi_thresholds.1", "-129"]),
+    ("element out of range", "Nas", "ConfigSignalInfo", {"rssi_thresholds": [-90, -129]},
+     ["rssi_thresholds.1", "-129"]),
     ("off the scale's steps", "Nas", "ConfigSignalInfoV2", {"lte_snr_delta": 0.25}, ["lte_snr_delta", "0.25"]),
     ("text too long for its count", "Dms", "UimVerifyPin", {"pin": {"id": "pin1", "value": "1" * 256}}, ["pin.value"]),
     ("text too long for its field", "Dms", "RestoreFactoryDefaults", {"spc": "1234567"}, ["spc", "7 bytes", "6"]),
@@ -80,16 +81,19 @@ MISTAKES = [
     ("symbol as number, too large", "Dms", "SetOperatingMode", {"mode": "256"}, ["mode", "256"]),
     ("unknown flag", "Nas", "SetSystemSelectionPreference", {"modes": ["lte", "6g"]}, ["modes.1", "6g"]),
     ("flag that has no bit", "Nas", "SetSystemSelectionPreference", {"modes": ["bit16"]}, ["modes.0", "16"]),
-    ("no address", "Wds", "CreateProfile", {"profile_type": "3gpp", "ipv4_primary_dns": "10.0.0.256"}, ["ipv4_primary_dns"]),
+    ("no address", "Wds", "CreateProfile", {"profile_type": "3gpp", "ipv4_primary_dns": "10.0.0.256"},
+     ["ipv4_primary_dns"]),
     ("type that QMI has not", "Nas", "RegisterIndications", {"signal_info": ("o", "/x")}, ["signal_info", "'o'"]),
     ("dictionary of another kind", "Dms", "UimVerifyPin", {"pin": ("a{ss}", {"id": "pin1"})}, ["pin", "a{ss}"]),
     ("300 keys", "Nas", "GetDrx", {f"k{i}": i for i in range(300)}, ["256"]),
     ("300 keys below", "Dms", "UimVerifyPin", {"pin": {f"k{i}": i for i in range(300)}}, ["pin", "256"]),
-    ("key twice", "Nas", "RegisterIndications", [("signal_info", True), ("signal_info", False)], ["signal_info", "twice"]),
+    ("key twice", "Nas", "RegisterIndications", [("signal_info", True), ("signal_info", False)],
+     ["signal_info", "twice"]),
     ("key twice below", "Dms", "UimVerifyPin",
      {"pin": ("a{sv}", [("id", "pin1"), ("value", "1"), ("value", "2")])}, ["pin", "value", "twice"]),
     ("a million elements", "Nas", "ConfigSignalInfo", {"rssi_thresholds": ("an", [1] * 1000000)}, ["rssi_thresholds"]),
-    ("more bytes than a count says", "Nas", "ConfigSignalInfo", {"rssi_thresholds": ("an", [1] * 256)}, ["rssi_thresholds"]),
+    ("more bytes than a count says", "Nas", "ConfigSignalInfo", {"rssi_thresholds": ("an", [1] * 256)},
+     ["rssi_thresholds"]),
     ("more bytes than a frame", "Dms", "WriteUserData", {"user_data": bytes(65535)}, ["65"]),
     ("more bytes than a number says", "Dms", "WriteUserData", {"user_data": bytes(70000)}, ["user_data"]),
 ]
@@ -134,9 +138,10 @@ def test_wrong_signature(sim, quiet, bus):
 def test_nothing_is_leaked_by_mistakes(sim, quiet, bus):
     """A request with a mistake allocates no client id: neither a method nor the generic doors."""
     with Untouched(sim):
-        assert refusal(lambda: bus.qmi(quiet, "Nas", "SetEventReport", {"x": 1}))[0] == "InvalidArgument"
-        assert refusal(lambda: request(bus, quiet, "nas", "set-event-report", {"x": 1}))[0] == "InvalidArgument"
-        assert refusal(lambda: bus.call(quiet, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 1, [], {"x": 1}))[0] == "InvalidArgument"
+        for call in (lambda: bus.qmi(quiet, "Nas", "SetEventReport", {"x": 1}),
+                     lambda: request(bus, quiet, "nas", "set-event-report", {"x": 1}),
+                     lambda: bus.call(quiet, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 1, [], {"x": 1})):
+            assert refusal(call)[0] == "InvalidArgument"
         assert [c for c in bus.call(quiet, DEVICE, "ListClients", "a{sv}", {}) if c["owner"] != "qmid"] == []
 
 
@@ -149,6 +154,8 @@ def test_unknown_options(sim, quiet, bus):
                      lambda: bus.call(quiet, DEVICE, "ListClients", "a{sv}", {"fast": True})):
             name, text = refusal(call)
             assert name == "InvalidArgument" and "fast" in text
+        name, text = refusal(lambda: request(bus, quiet, "nas", "get-drx", {}, [("timeout", 1), ("timeout", 2)]))
+        assert name == "InvalidArgument" and "timeout" in text and "twice" in text
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.0001, 1e9, float("nan"), float("inf"), "1", True, [1], {}])
@@ -180,7 +187,8 @@ def test_unknown_service_and_message(sim, quiet, bus):
 def test_service_that_this_modem_lacks(world, bus):
     sim = world.sim(scenario="minimal")
     world.start_daemon()
-    for call in (lambda: bus.qmi(sim.device, "Nas", "GetSignalInfo"), lambda: request(bus, sim.device, "nas", "get-drx"),
+    for call in (lambda: bus.qmi(sim.device, "Nas", "GetSignalInfo"),
+                 lambda: request(bus, sim.device, "nas", "get-drx"),
                  lambda: open_client(bus, sim.device, "nas")):
         name, text = refusal(call)
         assert name == "NoSuchService" and "nas" in text

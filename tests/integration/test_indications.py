@@ -19,7 +19,8 @@ def eavesdrop(world):
     bus = world.connect()
     bus.add_match("type='signal'")
     bus.add_match(f"type='signal',sender='{NAME}'")
-    bus.add_match("type='signal',eavesdrop='true'") if world.bus.kind == "dbus-daemon" else None
+    if world.bus.kind == "dbus-daemon":  # dbus-broker knows no eavesdropping
+        bus.add_match("type='signal',eavesdrop='true'")
     return bus
 
 

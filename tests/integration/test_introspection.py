@@ -38,6 +38,11 @@ def test_tree(device, bus):
     assert {ROOT, f"{ROOT}/device", device, client, "/org/freedesktop/LogControl1"} <= set(tree(bus))
 
 
+def privileged(interface):
+    return [m.get("name") for m in interface
+            if any(a.get("name") == "org.freedesktop.systemd1.Privileged" for a in m.findall("annotation"))]
+
+
 def test_root(device, bus):
     seen = interfaces(bus.introspect(ROOT))
     assert members(seen[f"{NAME}.Manager"]) == {
@@ -88,10 +93,11 @@ def test_service(device, bus, service):
 
 
 def test_no_method_is_for_root_only(device, bus):
-    """sd-bus would refuse what is not marked as being for everybody."""
-    for path in (ROOT, device):
+    """sd-bus refuses others what is not marked as being for everybody, and says so here."""
+    client = bus.call(device, DEVICE, "OpenClient", "sa{sv}", "nas", {})
+    for path in (ROOT, device, client):
         for name, interface in interfaces(bus.introspect(path)).items():
-            if name.startswith(NAME):
-                marked = [m.get("name") for m in interface.findall("method")
-                          if any(a.get("name") == "org.freedesktop.systemd1.Privileged" for a in m.findall("annotation"))]
-                assert not marked
+            assert not name.startswith(NAME) or privileged(interface) == []
+    # Nobody but root changes the log.
+    seen = interfaces(bus.introspect("/org/freedesktop/LogControl1"))["org.freedesktop.LogControl1"]
+    assert privileged(seen) == ["LogLevel", "LogTarget"]

@@ -37,7 +37,8 @@ def calls(bus, other, sim):
     bus.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
     bus.introspect(device)
     bus.get_all(device, DEVICE)
-    bus.call("/org/freedesktop/LogControl1", PROPERTIES, "Set", "ssv", "org.freedesktop.LogControl1", "LogLevel", "info")
+    log = "org.freedesktop.LogControl1"
+    bus.call("/org/freedesktop/LogControl1", PROPERTIES, "Set", "ssv", log, "LogLevel", "info")
     for name in ("modem0", "nothing"):
         try:
             bus.call(ROOT, f"{NAME}.Manager", "FindDevice", "sa{sv}", name, {})
@@ -49,7 +50,8 @@ def calls(bus, other, sim):
                                 ("Uim", "GetCardStatus"), ("Wda", "GetDataFormat"), ("Nas", "SetEventReport")):
             caller.qmi(device, service, member)
         caller.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "data-centric"})
-    bus.call(device, DEVICE, "Request", "ssa{sv}a{sv}", "dms", "uim-verify-pin", {"pin": {"id": "pin1", "value": "0"}}, {})
+    wrong = {"pin": {"id": "pin1", "value": "0"}}
+    bus.call(device, DEVICE, "Request", "ssa{sv}a{sv}", "dms", "uim-verify-pin", wrong, {})
     bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "0x05", 0x1234, [(1, b"x")], {})
     asked = [bus.begin(device, f"{NAME}.Nas", "GetSignalInfo", "a{sv}", {}) for _ in range(50)]
     for serial in asked:
@@ -58,14 +60,18 @@ def calls(bus, other, sim):
 
 def mistakes(bus, sim):
     device = sim.device
-    assert refused(lambda: bus.qmi(device, "Nas", "GetSignalInfo", {"x": {"y": [1]}})) == "InvalidArgument"
-    assert refused(lambda: bus.qmi(device, "Nas", "ConfigSignalInfo", {"rssi_thresholds": ("an", [1] * 300000)})) == "InvalidArgument"
-    assert refused(lambda: bus.qmi(device, "Wds", "StartNetwork")) == "InvalidArgument"
-    assert refused(lambda: bus.qmi(device, "Uim", "VerifyPin", {
-        "session": {"type": "primary-gw-provisioning", "aid": b""}, "pin": {"id": "pin1", "value": "0"}})) == "Qmi.IncorrectPin"
-    assert refused(lambda: bus.call(device, DEVICE, "OpenClient", "sa{sv}", "nos", {})) == "NoSuchService"
-    assert refused(lambda: bus.qmi(f"{device}/client/99", "Nas", "GetSignalInfo")) == "NoSuchDevice"
-    assert refused(lambda: bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 0x7777, [(1, b"x")], {})) == "Qmi.InvalidQmiCommand"
+    too_much = {"rssi_thresholds": ("an", [1] * 300000)}
+    pin = {"session": {"type": "primary-gw-provisioning", "aid": b""}, "pin": {"id": "pin1", "value": "0"}}
+    for expected, call in (
+            ("InvalidArgument", lambda: bus.qmi(device, "Nas", "GetSignalInfo", {"x": {"y": [1]}})),
+            ("InvalidArgument", lambda: bus.qmi(device, "Nas", "ConfigSignalInfo", too_much)),
+            ("InvalidArgument", lambda: bus.qmi(device, "Wds", "StartNetwork")),
+            ("Qmi.IncorrectPin", lambda: bus.qmi(device, "Uim", "VerifyPin", pin)),
+            ("NoSuchService", lambda: bus.call(device, DEVICE, "OpenClient", "sa{sv}", "nos", {})),
+            ("NoSuchDevice", lambda: bus.qmi(f"{device}/client/99", "Nas", "GetSignalInfo")),
+            ("Qmi.InvalidQmiCommand",
+             lambda: bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 0x7777, [(1, b"x")], {}))):
+        assert refused(call) == expected
 
 
 def clients(world, bus, sim):
@@ -109,7 +115,8 @@ def indications(bus, other, sim):
     sim.command("set wds.set-lte-attach-pdn-list = {}")
     asked = bus.begin(sim.device, f"{NAME}.Wds", "SetLteAttachPdnList", "a{sv}", {"profiles": [1]})
     sim.wait_count("wds.set-lte-attach-pdn-list", 1)
-    sim.send("wds", "lte-attach-pdn-list-result", sim.last_request("wds.set-lte-attach-pdn-list")["client"], successful=True)
+    client = sim.last_request("wds.set-lte-attach-pdn-list")["client"]
+    sim.send("wds", "lte-attach-pdn-list-result", client, successful=True)
     assert bus.end(asked) == {"successful": True}
 
 
@@ -235,7 +242,8 @@ def test_mistakes_on_the_command_line(arguments, text):
     assert (status, out) == (2, "") and text in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("uri", ["", "/dev/null", "unix:", "unix:relative", "unix:/tmp/", "telnet:/x", "unix:/" + "x" * 200])
+@pytest.mark.parametrize("uri", ["", "/nothing", "unix:", "unix:relative", "unix:/tmp/", "telnet:/x",
+                                 "unix:/" + "x" * 200])
 def test_ports_that_are_none(world, uri):
     status, out, err = run_qmid(f"--port={uri}", address=world.bus.address)
     assert (status, out) == (2, "") and f"'{uri}'" in err and err.count("\n") == 1

@@ -94,7 +94,8 @@ def test_text_that_is_none(device, sim, bus):
     sim.command("unset nas.get-serving-system.operator")
     sim.set("raw.nas.get-serving-system.0x12", "hex:f0006300" + "04" + "4dff5fe9")
     seen = bus.qmi(device, "Nas", "GetServingSystem")
-    assert seen["operator"] == {"mcc": 240, "mnc": 99, "name": "M\ufffd_\ufffd", "name_bytes": bytes.fromhex("4dff5fe9")}
+    assert seen["operator"] == {"mcc": 240, "mnc": 99, "name": "M\ufffd_\ufffd",
+                                "name_bytes": bytes.fromhex("4dff5fe9")}
 
 
 def test_unknown_tlvs(device, sim, bus):
@@ -126,7 +127,8 @@ def test_every_integer_type(device, sim, bus, signature):
     """Callers in dynamic languages cannot choose: what fits is taken, in a scaled number too."""
     bus.qmi(device, "Nas", "ConfigSignalInfoV2", {"nr5g_rsrp_delta": (signature, 2)})
     assert sent(sim, "nas.config-signal-info-v2") == {0x36: b"\x14\x00"}
-    bus.qmi(device, "Dms", "SetEventReport", {"battery_level_limits": {"lower": (signature, 5), "upper": (signature, 95)}})
+    limits = {"lower": (signature, 5), "upper": (signature, 95)}
+    bus.qmi(device, "Dms", "SetEventReport", {"battery_level_limits": limits})
     assert sent(sim, "dms.set-event-report") == {0x11: b"\x05\x5f"}
     bus.qmi(device, "Nas", "ConfigSignalInfo", {"rsrp_thresholds": (f"a{signature}", [100, 110])})
     assert sent(sim, "nas.config-signal-info") == {0x16: b"\x02\x64\x00\x6e\x00"}
@@ -345,7 +347,8 @@ def test_two_callers(each_world):
     one, two = each_world.connect(), each_world.connect()
     sim.command("delay 20 nas.get-drx")
     asked = [(bus, bus.begin(sim.device, f"{NAME}.{service}", member, "a{sv}", {}), key)
-             for service, member, key in (("Nas", "GetDrx", "drx"), ("Dms", "GetModel", "model"), ("Nas", "GetDrx", "drx"))
+             for service, member, key in (("Nas", "GetDrx", "drx"), ("Dms", "GetModel", "model"),
+                                          ("Nas", "GetDrx", "drx"))
              for bus in (one, two)]
     for bus, serial, key in asked:
         assert set(bus.end(serial)) == {key}

@@ -124,7 +124,8 @@ STRAY = {
     "an indication that is not known": frame(client=0xFF, kind="indication", ident=0x7777, tlvs=[]),
     "a control indication that is not known": frame(service=0, client=0, kind="indication", transaction=0, ident=0x7777,
                                                     tlvs=[]),
-    "a revocation without a client id": frame(service=0, client=0, kind="indication", transaction=0, ident=0x0024, tlvs=[]),
+    "a revocation without a client id": frame(service=0, client=0, kind="indication", transaction=0, ident=0x0024,
+                                              tlvs=[]),
     "a revocation of a stranger's": frame(service=0, client=0, kind="indication", transaction=0, ident=0x0024,
                                           tlvs=[(1, b"\x03\x63")]),
     "a revocation of the control service": frame(service=0, client=0, kind="indication", transaction=0, ident=0x0024,
@@ -162,8 +163,8 @@ def test_logged_once(sim, device, bus, daemon):
         bus.qmi(device, "Nas", "GetDrx")
     lines = daemon.output().splitlines()[before:]
     assert len(lines) == len(kinds), lines
-    for text in ("for client id 77", "client id 1, transaction 30583", "sent a request", "malformed frame of 13 bytes", "skipped",
-                 "without a client id"):
+    for text in ("for client id 77", "client id 1, transaction 30583", "sent a request", "malformed frame of 13 bytes",
+                 "skipped", "without a client id"):
         assert len([line for line in lines if text in line]) == 1, text
 
 
