@@ -23,10 +23,10 @@ int bus_find_object(Bus *b, const char *path, BusObject **ret) {
                 if (*rest != '/')
                         continue;
                 LIST_FOREACH(c, &d->clients, of_device)
-                if (c->published && streq(path, c->path)) {
-                        *ret = &c->object;
-                        return 1;
-                }
+                        if (c->published && streq(path, c->path)) {
+                                *ret = &c->object;
+                                return 1;
+                        }
                 return 0;
         }
         return 0;
@@ -62,7 +62,7 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
         LIST_FOREACH(d, &b->devices, entries) {
                 n++;
                 LIST_FOREACH(c, &d->clients, of_device)
-                n++;
+                        n++;
         }
         paths = calloc(n + 1, sizeof(char *));
         if (!paths)
@@ -70,8 +70,8 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
         LIST_FOREACH(d, &b->devices, entries) {
                 paths[i++] = strdup(d->path);
                 LIST_FOREACH(c, &d->clients, of_device)
-                if (c->published)
-                        paths[i++] = strdup(c->path);
+                        if (c->published)
+                                paths[i++] = strdup(c->path);
         }
         for (size_t k = 0; k < i; k++)
                 if (!paths[k]) {
@@ -118,6 +118,14 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return service_refuse(o->device, s, error);
 }
 
+/* Sees every message before anything else does. */
+static int count_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+
+        b->n_calls += sd_bus_message_is_method_call(m, NULL, NULL) > 0;
+        return 0;
+}
+
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
 
@@ -137,6 +145,9 @@ static int on_name_lost(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 static int bus_declare(Bus *b) {
         int r;
 
+        r = sd_bus_add_filter(b->bus, NULL, count_call, b);
+        if (r < 0)
+                return r;
         r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
                                 "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, b);
         if (r < 0)
@@ -191,6 +202,9 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         r = sd_bus_attach_event(b->bus, event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
                 return r;
+        r = peer_modem_manager_watch(b);
+        if (r < 0)
+                return log_error_errno(r, "Cannot ask the bus for ModemManager");
         r = bus_declare(b);
         if (r < 0)
                 return log_error_errno(r, "Cannot declare the objects on the bus");
@@ -221,6 +235,30 @@ int bus_take_name(Bus *b) {
         return 0;
 }
 
+bool bus_is_in_use(Bus *b) {
+        return !LIST_EMPTY(&b->callers);
+}
+
+uint64_t bus_get_n_calls(Bus *b) {
+        return b->n_calls;
+}
+
+void bus_leave(Bus *b) {
+        int r;
+
+        /* From the answer on, the bus daemon keeps calls to the name for the next instance; those before it
+         * are in our queue by then. */
+        r = sd_bus_release_name(b->bus, QMID_BUS_NAME);
+        if (r < 0)
+                log_warning_errno(r, "Cannot give the bus name back");
+        while ((r = sd_bus_process(b->bus, NULL)) > 0)
+                ;
+        if (r >= 0)
+                r = sd_bus_flush(b->bus);
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer what was sent before the name was given back");
+}
+
 int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error) {
         Value options;
         int r;
@@ -247,8 +285,8 @@ static BusDevice *bus_device(Bus *b, Device *d) {
         BusDevice *i;
 
         LIST_FOREACH(i, &b->devices, entries)
-        if (i->device == d)
-                return i;
+                if (i->device == d)
+                        return i;
         return NULL;
 }
 
@@ -345,7 +383,7 @@ void bus_remove_device(Bus *b, Device *device) {
 }
 
 void bus_device_changed(Bus *b, Device *device, unsigned changes) {
-        const char *properties[8];
+        const char *properties[10];
         BusDevice *d = bus_device(b, device);
         size_t n = 0;
         int r;
@@ -365,6 +403,10 @@ void bus_device_changed(Bus *b, Device *device, unsigned changes) {
                 bus_device_publish_services(d);
                 properties[n++] = "Services";
         }
+        if (changes & DEVICE_CHANGE_INTERFACES)
+                properties[n++] = "Interfaces";
+        if (changes & DEVICE_CHANGE_PRIMARY)
+                properties[n++] = "Primary";
         properties[n] = NULL;
         r = sd_bus_emit_properties_changed_strv(b->bus, d->path, QMID_BUS_NAME ".Device",
                                                 (char **) (uintptr_t) properties);

@@ -16,6 +16,8 @@ typedef struct Bus Bus;
 typedef struct BusOps {
         /* The connection is gone, or the name went to somebody else: nothing can be served any more. */
         void (*on_lost)(Bus *b, const char *reason, void *userdata);
+        /* ModemManager came or went: bus_modem_manager_runs(). */
+        void (*on_modem_manager)(Bus *b, void *userdata);
 } BusOps;
 
 /* Connects to the system bus and declares all objects; the name is not taken yet. */
@@ -25,6 +27,14 @@ DEFINE_CLEANUP(Bus *, bus_free)
 
 /* After the first devices exist, so that whoever sees the name sees the objects. */
 int bus_take_name(Bus *b);
+
+bool bus_modem_manager_runs(Bus *b);
+
+/* Whether some caller holds something, and how many calls there were so far: what idle means. */
+bool bus_is_in_use(Bus *b);
+uint64_t bus_get_n_calls(Bus *b);
+/* Gives the name back and answers what was sent to it until then. */
+void bus_leave(Bus *b);
 
 /* The device must be removed before it is freed. */
 int bus_add_device(Bus *b, Device *d);

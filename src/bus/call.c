@@ -216,7 +216,7 @@ static int check_share(sd_bus_message *m, BusDevice *d, sd_bus_error *error) {
         unsigned n = 0;
 
         TAILQ_FOREACH(c, &d->calls, entries)
-        n += streq(sd_bus_message_get_sender(c->message), sender);
+                n += streq(sd_bus_message_get_sender(c->message), sender);
         if (n >= CALLER_CALLS_MAX)
                 return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
                                          "you have %u calls under way already", n);
@@ -287,11 +287,11 @@ bool bus_calls_cancel(BusDevice *d, const char *sender, const SchemaMessage *sch
         BusCall *c;
 
         TAILQ_FOREACH(c, &d->calls, entries)
-        if (c->schema == schema && streq(sd_bus_message_get_sender(c->message), sender)) {
-                sd_bus_error_setf(&error, QMID_ERROR_QMI_PREFIX "Aborted", "%s: cancelled by its caller",
-                                  schema_string(schema->name));
-                call_finish(c, 0, NULL, &error);
-                return true;
-        }
+                if (c->schema == schema && streq(sd_bus_message_get_sender(c->message), sender)) {
+                        sd_bus_error_setf(&error, QMID_ERROR_QMI_PREFIX "Aborted",
+                                          "%s: cancelled by its caller", schema_string(schema->name));
+                        call_finish(c, 0, NULL, &error);
+                        return true;
+                }
         return false;
 }

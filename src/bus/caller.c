@@ -72,10 +72,10 @@ int caller_get(Bus *b, const char *name, Caller **ret) {
         int r;
 
         LIST_FOREACH(c, &b->callers, entries)
-        if (streq(c->name, name)) {
-                *ret = c;
-                return 0;
-        }
+                if (streq(c->name, name)) {
+                        *ret = c;
+                        return 0;
+                }
 
         c = calloc(1, sizeof(*c));
         if (!c)

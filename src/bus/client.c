@@ -68,7 +68,7 @@ static int client_add(BusDevice *d, const char *sender, uint16_t service, bool i
         if (r < 0)
                 return r;
         LIST_FOREACH(c, &caller->clients, of_caller)
-        n++;
+                n++;
         if (n >= CALLER_CLIENTS_MAX)
                 return -EDQUOT;
         c = calloc(1, sizeof(*c));
@@ -104,11 +104,11 @@ int bus_client_get_implicit(BusDevice *d, const char *sender, uint16_t service, 
         BusClient *c;
 
         LIST_FOREACH(c, &d->clients, of_device)
-        if (c->implicit && client_get_service(c->client) == service &&
-            streq(client_get_owner(c->client)->name, sender)) {
-                *ret = c;
-                return 0;
-        }
+                if (c->implicit && client_get_service(c->client) == service &&
+                    streq(client_get_owner(c->client)->name, sender)) {
+                        *ret = c;
+                        return 0;
+                }
         return client_add(d, sender, service, true, ret);
 }
 
@@ -177,8 +177,8 @@ static int append_client(BusDevice *d, sd_bus_message *reply, Client *client) {
         int r;
 
         LIST_FOREACH(c, &d->clients, of_device)
-        if (c->client == client)
-                of_bus = c;
+                if (c->client == client)
+                        of_bus = c;
         snprintf(number, sizeof(number), "0x%02x", id);
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");

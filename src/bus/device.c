@@ -28,8 +28,7 @@ static int get_state_reason(sd_bus *bus, const char *path, const char *interface
 
 static int get_port(sd_bus *bus, const char *path, const char *interface, const char *property,
                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "s",
-                                     port_get_uri(mux_get_port(device_get_mux(device_of(userdata)))));
+        return sd_bus_message_append(reply, "s", device_get_port_name(device_of(userdata)));
 }
 
 static int get_transport(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -78,27 +77,41 @@ static int get_services(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_close_container(reply);
 }
 
-/* A port given by hand has no place on a bus and no network interface: what follows is empty. */
-static int get_no_strings(sd_bus *bus, const char *path, const char *interface, const char *property,
+static const DevicePlace *place_of(void *userdata) {
+        return device_get_place(device_of(userdata));
+}
+
+static int get_interfaces(sd_bus *bus, const char *path, const char *interface, const char *property,
                           sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "as", 0);
+        return sd_bus_message_append_strv(reply, place_of(userdata)->interfaces);
 }
 
-static int get_no_string(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "s", "");
+static int get_driver(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", place_of(userdata)->driver);
 }
 
-static int get_no_usb_id(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "(qq)", 0, 0);
+static int get_id_path(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", place_of(userdata)->id_path);
+}
+
+static int get_physical_device(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", place_of(userdata)->physical_device);
+}
+
+static int get_usb_id(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "(qq)", place_of(userdata)->vendor, place_of(userdata)->product);
 }
 
 static int get_primary(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "b", true);
+        return sd_bus_message_append(reply, "b", device_is_primary(device_of(userdata)));
 }
 
+/* Nothing is known of the link layer: qmid does not touch it. */
 static int get_no_link_layer(sd_bus *bus, const char *path, const char *interface, const char *property,
                              sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "a{sv}", 0);
@@ -334,12 +347,12 @@ const sd_bus_vtable device_vtable[] = {
         SD_BUS_PROPERTY("StateReason", "s", get_state_reason, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Port", "s", get_port, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Transport", "s", get_transport, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Interfaces", "as", get_no_strings, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Driver", "s", get_no_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("UsbId", "(qq)", get_no_usb_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("IdPath", "s", get_no_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("PhysicalDevice", "s", get_no_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Primary", "b", get_primary, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Interfaces", "as", get_interfaces, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Driver", "s", get_driver, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("UsbId", "(qq)", get_usb_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("IdPath", "s", get_id_path, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("PhysicalDevice", "s", get_physical_device, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Primary", "b", get_primary, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Manufacturer", "s", get_manufacturer, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Model", "s", get_model, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Revision", "s", get_revision, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

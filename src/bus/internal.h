@@ -29,6 +29,8 @@ struct Bus {
         sd_bus *bus;
         const BusOps *ops;
         void *userdata;
+        bool modem_manager_runs;
+        uint64_t n_calls;
         ServiceFace *faces; /* one for each row of schema_services[] */
         uint64_t n_clients; /* names of client objects: counts up, never used twice */
         LIST_HEAD(, BusDevice) devices;
@@ -146,6 +148,10 @@ int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error);
 extern const sd_bus_vtable device_vtable[];
 extern const sd_bus_vtable manager_vtable[];
 int log_control_add(sd_bus *bus);
+
+/* ---- peer-*.c: what other services of the bus are asked */
+
+int peer_modem_manager_watch(Bus *b);
 
 /* ---- bus.c */
 

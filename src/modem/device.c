@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "modem/device.h"
 
-#include <ctype.h>
-#include <stdio.h>
-
 #include "qmi/codec.h"
 #include "util/log.h"
 
@@ -35,7 +32,8 @@ typedef struct Question {
 
 struct Device {
         Mux *mux;
-        char *name;
+        DevicePlace place;
+        bool secondary;
         const DeviceOps *ops;
         void *userdata;
         MuxService *services;
@@ -60,7 +58,7 @@ static void question_on_done(const RequestOutcome *outcome, void *userdata) {
         arena_init(&arena);
         q->request = NULL;
         if (outcome->state != REQUEST_ANSWERED) {
-                log_debug("%s: %s was not answered", d->name, model_facts[fact].message);
+                log_debug("%s: %s was not answered", d->place.name, model_facts[fact].message);
                 return;
         }
         if (message_decode(q->message, QMI_RESPONSE, mux_get_vendor(d->mux), outcome->response->tlvs,
@@ -90,7 +88,7 @@ static void device_ask_model(Device *d) {
                 return;
         r = mux_get_shared_client(d->mux, QMI_SERVICE_DMS, &c);
         if (r < 0) {
-                log_warning_errno(r, "%s: cannot ask for the model", d->name);
+                log_warning_errno(r, "%s: cannot ask for the model", d->place.name);
                 return;
         }
 
@@ -110,7 +108,7 @@ static void device_ask_model(Device *d) {
                 };
                 r = request_new(&q->request, c, mux_get_owner(d->mux), &spec);
                 if (r < 0)
-                        log_warning_errno(r, "%s: cannot send %s", d->name, model_facts[i].message);
+                        log_warning_errno(r, "%s: cannot send %s", d->place.name, model_facts[i].message);
         }
 }
 
@@ -139,7 +137,7 @@ static void device_on_mux_state(Mux *m, MuxState state, const char *reason, void
         Device *d = userdata;
         unsigned changes = DEVICE_CHANGE_STATE;
 
-        log_info("%s: %s%s%s", d->name, mux_state_to_string(state), reason ? ": " : "",
+        log_info("%s: %s%s%s", d->place.name, mux_state_to_string(state), reason ? ": " : "",
                  reason ? reason : "");
         if (state == MUX_READY) {
                 int r = device_keep_services(d);
@@ -164,13 +162,10 @@ int device_new(Device **ret, sd_event *event, const DevicePlace *place, const De
                 return -ENOMEM;
         d->ops = ops;
         d->userdata = userdata;
-        d->name = strdup(place->name);
-        if (!d->name)
-                return -ENOMEM;
-        r = mux_new(&d->mux, event, place->uri, 0, 0, &mux_ops, d);
+        r = device_place_copy(place, &d->place);
         if (r < 0)
                 return r;
-        r = mux_open(d->mux);
+        r = mux_new(&d->mux, event, place->uri, place->vendor, place->window, &mux_ops, d);
         if (r < 0)
                 return r;
 
@@ -187,13 +182,58 @@ Device *device_free(Device *d) {
         }
         mux_free(d->mux);
         free(d->services);
-        free(d->name);
+        device_place_done(&d->place);
         free(d);
         return NULL;
 }
 
+int device_open(Device *d) {
+        return mux_open(d->mux);
+}
+
+void device_set_busy(Device *d, const char *reason) {
+        mux_set_busy(d->mux, reason);
+}
+
 const char *device_get_name(Device *d) {
-        return d->name;
+        return d->place.name;
+}
+
+const DevicePlace *device_get_place(Device *d) {
+        return &d->place;
+}
+
+static const char *device_get_address(Device *d) {
+        return strchr(d->place.uri, ':') + 1;
+}
+
+const char *device_get_port_name(Device *d) {
+        return strncmp(device_get_address(d), "/dev/", 5) == 0 ? device_get_address(d) : d->place.uri;
+}
+
+int device_set_interfaces(Device *d, const char *const *interfaces) {
+        char **copy;
+
+        if (strv_equal(d->place.interfaces, interfaces))
+                return 0;
+        copy = strv_copy(interfaces);
+        if (!copy)
+                return -ENOMEM;
+        strv_free(d->place.interfaces);
+        d->place.interfaces = copy;
+        device_tell(d, DEVICE_CHANGE_INTERFACES);
+        return 0;
+}
+
+bool device_is_primary(Device *d) {
+        return !d->secondary;
+}
+
+void device_set_primary(Device *d, bool primary) {
+        if (d->secondary == !primary)
+                return;
+        d->secondary = !primary;
+        device_tell(d, DEVICE_CHANGE_PRIMARY);
 }
 
 Mux *device_get_mux(Device *d) {
@@ -229,31 +269,11 @@ bool device_has_service(Device *d, uint16_t service) {
 }
 
 bool device_has_name(Device *d, const char *name) {
-        const char *uri = port_get_uri(mux_get_port(d->mux));
-        const char *path = strchr(uri, ':') + 1;
-        const char *base = strrchr(path, '/');
+        const char *address = device_get_address(d);
+        const char *base = strrchr(address, '/');
+        const char *imei = device_get_fact(d, FACT_IMEI);
 
-        return streq(name, d->name) || streq(name, uri) || streq(name, path) ||
-               (base && streq(name, base + 1)) ||
-               (d->facts[FACT_IMEI] && d->facts[FACT_IMEI][0] && streq(name, d->facts[FACT_IMEI]));
-}
-
-int device_name_from_uri(const char *uri, char **ret) {
-        const char *colon = strchr(uri, ':');
-        const char *base;
-        char *name;
-
-        if (!colon)
-                return -EINVAL;
-        base = strrchr(colon, '/');
-        base = base ? base + 1 : colon + 1;
-        if (!*base)
-                return -EINVAL;
-        if (asprintf(&name, "%.*s_%s", (int) (colon - uri), uri, base) < 0)
-                return -ENOMEM;
-        for (char *p = name; *p; p++)
-                if (!isascii(*p) || !isalnum((unsigned char) *p))
-                        *p = '_';
-        *ret = name;
-        return 0;
+        return streq(name, d->place.name) || streq(name, d->place.uri) || streq(name, address) ||
+               (base && streq(name, base + 1)) || (*imei && streq(name, imei)) ||
+               (*d->place.id_path && streq(name, d->place.id_path)) || strv_has(d->place.interfaces, name);
 }

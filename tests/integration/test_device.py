@@ -13,7 +13,7 @@ OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 TYPES = {
     "State": ("s", "true"), "StateReason": ("s", "true"), "Port": ("s", "const"), "Transport": ("s", "const"),
     "Interfaces": ("as", "true"), "Driver": ("s", "const"), "UsbId": ("(qq)", "const"), "IdPath": ("s", "const"),
-    "PhysicalDevice": ("s", "const"), "Primary": ("b", "const"), "Manufacturer": ("s", "true"),
+    "PhysicalDevice": ("s", "const"), "Primary": ("b", "true"), "Manufacturer": ("s", "true"),
     "Model": ("s", "true"), "Revision": ("s", "true"), "Services": ("a{s(qq)}", "true"),
     "LinkLayer": ("a{sv}", "true"),
 }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "util/util.h"
+
+/* Where a device is plugged in and what is known of its port without asking the modem. What is not known, or
+ * does not apply, is an empty string, NULL or 0. */
+typedef struct DevicePlace {
+        char *name;            /* the last part of the object path */
+        char *uri;             /* what port_new_from_uri() takes */
+        char *driver;          /* "qmi_wwan" */
+        char *id_path;         /* udev's ID_PATH of the port */
+        char *physical_device; /* sysfs path of the USB device: the same for all ports of a modem */
+        char **interfaces;     /* names of the network interfaces of the port, NULL-terminated */
+        uint16_t vendor, product;
+        uint8_t interface_number;
+        unsigned window; /* requests in flight; 0: the default */
+} DevicePlace;
+
+/* Frees what it has, not itself. */
+void device_place_done(DevicePlace *p);
+/* `ret` gets copies of everything. 0 or -ENOMEM. */
+int device_place_copy(const DevicePlace *p, DevicePlace *ret);
+
+char **strv_free(char **strv);
+/* NULL when memory is used up. */
+char **strv_copy(const char *const *strv);
+bool strv_equal(char *const *a, const char *const *b);
+bool strv_has(char *const *strv, const char *s);
+
+/* A name for the object path: letters and digits of the text, everything else as '_'. In place. */
+void device_name_escape(char *name);
+/* "unix_<basename>" for a port given by hand. Free it. 0, -EINVAL, -ENOMEM. */
+int device_name_from_uri(const char *uri, char **ret);
