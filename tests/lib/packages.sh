@@ -37,3 +37,4 @@ BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libsystemd-de
 RUN_PACKAGES=(dbus-daemon systemd)
 TEST_PACKAGES=(clang libclang-rt-14-dev clang-format dbus-broker gjs git jq man-db mandoc python3-dbus python3-gi
     python3-jeepney python3-pytest udev valgrind)
+VM_PACKAGES=(binutils dbus iproute2 python3-jeepney python3-pytest qemu-system-x86 systemd-sysv udev)

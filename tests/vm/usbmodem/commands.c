@@ -113,12 +113,13 @@ static const char *connection_run(Connection *c, const char *name, const char *f
         }
         if (first)
                 return "too many words";
-        if (streq(name, "unplug") || streq(name, "replug"))
+        if (streq(name, "unplug"))
                 modem_unplug(m);
-        else if (!streq(name, "plug"))
+        else if (streq(name, "plug") || streq(name, "replug")) {
+                if ((streq(name, "plug") ? modem_plug(m) : modem_replug(m)) < 0)
+                        return "cannot plug it in";
+        } else
                 return "no such command";
-        if (!streq(name, "unplug") && modem_plug(m) < 0)
-                return "cannot plug it in";
         return NULL;
 }
 

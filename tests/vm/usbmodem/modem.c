@@ -180,7 +180,7 @@ static int modem_try(Modem *m) {
         }
         if (r < 0)
                 return r;
-        r = vhci_new(&m->vhci, m->event, m->options.port, &vhci_ops, m);
+        r = vhci_new(&m->vhci, m->event, m->port, &vhci_ops, m);
         if (r == -EBUSY)
                 return -EAGAIN;
         if (r < 0)
@@ -210,17 +210,25 @@ int modem_plug(Modem *m) {
 
 void modem_unplug(Modem *m) {
         m->wanted = false;
+        m->port = m->options.port;
         (void) sd_event_source_set_enabled(m->retry, SD_EVENT_OFF);
         modem_disconnect(m);
 }
 
-void modem_brain_gone(Modem *m) {
-        bool wanted = m->wanted;
+int modem_replug(Modem *m) {
+        int port = m->vhci ? vhci_get_port(m->vhci) : m->port;
 
-        log_info("The brain is gone.");
         modem_unplug(m);
-        if (wanted)
-                (void) modem_plug(m);
+        m->port = port;
+        return modem_plug(m);
+}
+
+void modem_brain_gone(Modem *m) {
+        log_info("The brain is gone.");
+        if (m->wanted)
+                (void) modem_replug(m);
+        else
+                modem_unplug(m);
 }
 
 /* ---- faults that last ---- */
@@ -242,7 +250,7 @@ void modem_set_holds_sends(Modem *m, bool holds) {
 int modem_init(Modem *m, sd_event *event, const ModemOptions *options) {
         int r;
 
-        *m = (Modem){ .event = sd_event_ref(event), .options = *options };
+        *m = (Modem){ .event = sd_event_ref(event), .options = *options, .port = options->port };
         for (unsigned i = 0; i < m->options.profile.n_functions; i++) {
                 function_init(&m->functions[i], m, profile_get_function(&m->options.profile, i),
                               options->brains[MIN(i, options->n_brains - 1)]);

@@ -43,6 +43,7 @@ typedef struct Modem {
         ModemOptions options;
         Vhci *vhci; /* NULL: unplugged */
         bool wanted;
+        int port; /* where it is plugged in next */
         sd_event_source *retry;
         uint8_t configuration; /* that the host chose */
         Function functions[FUNCTIONS_MAX];
@@ -63,6 +64,8 @@ void modem_done(Modem *m);
  * tell when that happened. -ENOENT: there is no vhci-hcd. */
 int modem_plug(Modem *m);
 void modem_unplug(Modem *m);
+/* Gone, and back at the same port: what a modem that starts anew looks like. */
+int modem_replug(Modem *m);
 
 /* The firmware hangs: USB goes on, requests are taken, nothing is answered. */
 void modem_set_halted(Modem *m, bool halted);

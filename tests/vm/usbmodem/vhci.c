@@ -94,8 +94,8 @@ static Transfer *vhci_find(Vhci *v, uint32_t sequence) {
         Transfer *t;
 
         TAILQ_FOREACH(t, &v->transfers, entry)
-        if (t->sequence == sequence)
-                return t;
+                if (t->sequence == sequence)
+                        return t;
         return NULL;
 }
 
@@ -126,10 +126,10 @@ bool vhci_send(Vhci *v, uint8_t endpoint, const void *bytes, size_t n_bytes) {
         Transfer *t;
 
         TAILQ_FOREACH(t, &v->transfers, entry)
-        if (t->endpoint == endpoint) {
-                vhci_return(v, t, 0, bytes, n_bytes);
-                return true;
-        }
+                if (t->endpoint == endpoint) {
+                        vhci_return(v, t, 0, bytes, n_bytes);
+                        return true;
+                }
         return false;
 }
 

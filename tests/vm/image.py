@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the virtual machine boots from: Debian's kernel, an initrd, and the lowest layers of its root.
+
+All is kept in a folder outside the checkout and made once; nothing is installed on this machine."""
+
+import fcntl
+import lzma
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DEFAULT_KERNEL = "linux-image-amd64"
+
+# Before the root file system is there.
+BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_rng"]
+# What modems, and the programs around them, may want. Few modules make a quick start.
+MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcserial", "usbmon", "wwan", "qrtr", "tun",
+           "dummy", "veth", "fuse", "loop", "ipv6", "unix", "af_packet", "autofs4", "button"]
+
+# Services of the host that only cost time here, or cannot work: there is no clock, disk or seat.
+MASKED = """
+    ModemManager.service apt-daily-upgrade.timer apt-daily.timer dev-hugepages.mount dev-mqueue.mount dpkg-db-backup.timer
+    e2scrub_all.timer e2scrub_reap.service fstrim.timer kmod-static-nodes.service ldconfig.service man-db.timer
+    modprobe@.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount
+    sys-kernel-debug.mount sys-kernel-tracing.mount systemd-ask-password-console.path systemd-ask-password-wall.path
+    systemd-binfmt.service systemd-firstboot.service systemd-hwdb-update.service systemd-journal-flush.service
+    systemd-logind.service systemd-machine-id-commit.service systemd-modules-load.service systemd-pstore.service
+    systemd-random-seed.service systemd-remount-fs.service systemd-sysctl.service systemd-timesyncd.service
+    systemd-tmpfiles-clean.timer systemd-tmpfiles-setup.service systemd-update-done.service
+    systemd-update-utmp.service
+""".split()
+
+
+class Unavailable(Exception):
+    """What cannot be had here: a reason to skip."""
+
+
+def state_folder():
+    return Path(os.environ.get("QMID_VM_STATE") or f"/tmp/qmid-vm.{os.getuid()}").absolute()
+
+
+def run(*command, **options):
+    return subprocess.run([str(c) for c in command], check=True, text=True, capture_output=True, **options).stdout
+
+
+class Image:
+    def __init__(self, kernel_package):
+        self.state = state_folder() / kernel_package
+        self.packages = self.state / "packages"
+        self.kernel = self.state / "vmlinux"
+        self.initrd = self.state / "initrd"
+        self.base = self.state / "base"
+        self.kernel_package = kernel_package
+
+    def make(self):
+        """Makes what is missing; others who want the same wait meanwhile."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        with open(self.state / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._once("packages", self._fetch)
+            self._once("vmlinux", self._unpack_kernel)
+            self._once("modules", self._select_modules)
+            # These change with the checkout, and are quick.
+            self._make_initrd()
+            self._make_base()
+
+    def _once(self, name, make):
+        """A folder or file appears under its name when it is whole."""
+        if (self.state / name).exists():
+            return
+        new = self.state / f"{name}.new"
+        if new.is_dir():
+            shutil.rmtree(new)
+        make(new)
+        new.rename(self.state / name)
+
+    # ---- what comes from Debian ----
+
+    def _fetch(self, folder):
+        package = self.kernel_package
+        if not shutil.which("apt-get"):
+            raise Unavailable("there is no apt-get to fetch a kernel with")
+        try:
+            depends = run("apt-cache", "depends", package)
+        except subprocess.CalledProcessError:
+            raise Unavailable(f"there is no package {package}") from None
+        for line in depends.splitlines():       # a meta package names the real one
+            if line.strip().startswith("Depends: linux-image-"):
+                package = line.split()[1]
+                break
+        archives = folder / "archives"
+        archives.mkdir(parents=True)
+        try:
+            run("apt-get", "download", package, "busybox-static", "kmod", cwd=archives)
+        except subprocess.CalledProcessError as e:
+            raise Unavailable(f"cannot fetch {package}: {e.stderr.strip().splitlines()[-1]}") from None
+        for archive in archives.iterdir():
+            run("dpkg-deb", "-x", archive, folder)
+        shutil.rmtree(archives)
+
+    def _kernel_version(self):
+        return next(self.packages.glob("boot/vmlinuz-*")).name.removeprefix("vmlinuz-")
+
+    def _tree(self):
+        """The folder whose lib/modules the kernel's modules are in."""
+        return self.packages if (self.packages / "lib/modules").is_dir() else self.packages / "usr"
+
+    def _program(self, name):
+        return next(p for p in (self.packages / "bin" / name, self.packages / "usr/bin" / name) if p.exists())
+
+    def _kmod(self):
+        return self._program("kmod")
+
+    def _busybox(self):
+        return self._program("busybox")
+
+    def _call_kmod(self, name, *arguments):
+        """kmod is all of its tools, told apart by the name that it is called by."""
+        return run(name, *arguments, executable=str(self._kmod()))
+
+    def _unpack_kernel(self, file):
+        """The ELF file in the kernel image boots directly (PVH); to unpack itself would take an emulated
+        machine seconds."""
+        image = (self.packages / f"boot/vmlinuz-{self._kernel_version()}").read_bytes()
+        if (start := image.find(b"\xfd7zXZ\0")) >= 0:
+            elf = lzma.LZMADecompressor().decompress(image[start:])
+        elif (start := image.find(b"\x28\xb5\x2f\xfd")) >= 0 and shutil.which("zstd"):
+            # What follows the frame makes zstd fail, after it has written all of it.
+            elf = subprocess.run(["zstd", "-dcq"], input=image[start:], capture_output=True, check=False).stdout
+        else:
+            raise Unavailable("the kernel is packed in a way that cannot be unpacked here")
+        if not elf.startswith(b"\x7fELF"):
+            raise Unavailable("there is no ELF file in the kernel image")
+        file.write_bytes(elf)
+        if shutil.which("strip"):
+            run("strip", "--strip-debug", file)
+
+    # ---- modules ----
+
+    def _needed(self, modules, tree):
+        """The files that make these modules work, dependencies first; what the kernel has not or has built in is
+        left out."""
+        files = []
+        for module in modules:
+            try:
+                text = self._call_kmod("modprobe", "-d", tree, "-S", self._kernel_version(), "--show-depends", module)
+            except subprocess.CalledProcessError:
+                continue
+            files += [line.split()[1] for line in text.splitlines() if line.startswith("insmod ")]
+        return [Path(f) for f in dict.fromkeys(files)]
+
+    def _select_modules(self, folder):
+        version = self._kernel_version()
+        self._call_kmod("depmod", "-b", self._tree(), version)
+        whole, selected = self._tree() / "lib/modules" / version, folder / "lib/modules" / version
+        for file in self._needed(BOOT_MODULES + MODULES, self._tree()):
+            to = selected / file.relative_to(whole)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if file.suffix == ".xz":
+                to.with_suffix("").write_bytes(lzma.decompress(file.read_bytes()))
+            else:
+                shutil.copy(file, to)
+        for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+            shutil.copy(whole / name, selected)
+        self._call_kmod("depmod", "-b", folder, version)
+
+    # ---- what the guest boots from ----
+
+    def _make_initrd(self):
+        root = self.state / "initrd.root"
+        shutil.rmtree(root, ignore_errors=True)
+        for name in ("bin", "modules", "proc", "sys", "dev", "layers", "written", "root"):
+            (root / name).mkdir(parents=True)
+        shutil.copy(self._busybox(), root / "bin")
+        shutil.copy(HERE / "init.sh", root / "init")
+        (root / "init").chmod(0o755)
+        files = self._needed(BOOT_MODULES, self.state / "modules")
+        for file in files:
+            shutil.copy(file, root / "modules")
+        (root / "modules/list").write_text("".join(f"{f.name}\n" for f in files))
+        names = sorted(str(p.relative_to(root)) for p in root.rglob("*"))
+        with open(self.initrd, "wb") as archive:
+            subprocess.run([self._busybox(), "cpio", "-o", "-H", "newc"], cwd=root, input="\n".join(names).encode() + b"\n",
+                           stdout=archive, stderr=subprocess.DEVNULL, check=True)
+
+    def _make_base(self):
+        shutil.rmtree(self.base, ignore_errors=True)
+        shutil.copytree(self.state / "modules/lib/modules", self.base / "usr/lib/modules")
+        (self.base / "usr/sbin").mkdir(parents=True)
+        (self.base / "usr/bin").mkdir()
+        shutil.copy(self._kmod(), self.base / "usr/bin/kmod")
+        shutil.copy(self._busybox(), self.base / "usr/bin/busybox")
+        for tool in ("depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"):
+            (self.base / "usr/sbin" / tool).symlink_to("../bin/kmod")
+
+        units = self.base / "etc/systemd/system"
+        units.mkdir(parents=True)
+        for name in ("vm.target", "vm-test.service"):
+            shutil.copy(HERE / "units" / name, units)
+        (units / "systemd-sysusers.service.d").mkdir()
+        shutil.copy(HERE / "units/sysusers.conf", units / "systemd-sysusers.service.d")
+        for name in MASKED:
+            (units / name).symlink_to("/dev/null")
+        # The host's disks, consoles and seats are not the guest's.
+        generators = self.base / "etc/systemd/system-generators"
+        generators.mkdir()
+        for folder in ("/usr/lib/systemd/system-generators", "/etc/systemd/system-generators"):
+            for generator in Path(folder).glob("*"):
+                if not (generators / generator.name).is_symlink():
+                    (generators / generator.name).symlink_to("/dev/null")
+        (self.base / "etc/fstab").write_text("")
+        (self.base / "etc/hostname").write_text("qmid-vm\n")
