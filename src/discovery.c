@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
+#include "mux/mux.h"
 #include "util/log.h"
 
 /* Several network interfaces on one USB interface are not known to exist; more than these are not shown. */
@@ -44,8 +45,31 @@ static uint16_t hex_attribute(struct udev_device *d, const char *key) {
         return value ? (uint16_t) strtoul(value, NULL, 16) : 0;
 }
 
-static bool is_true(const char *value) {
-        return streq(value, "1") || streq(value, "yes") || streq(value, "true");
+/* Of what an administrator sets, what makes no sense is said and left out. */
+static bool bool_property(struct udev_device *d, const char *key) {
+        static const char *const words[] = { "1", "yes", "true", "", "0", "no", "false" };
+        const char *value = property(d, key);
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(value, words[i]))
+                        return i < 3;
+        log_warning("%s: %s=%s is neither 1 nor 0", udev_device_get_devnode(d), key, value);
+        return false;
+}
+
+static unsigned window_property(struct udev_device *d) {
+        const char *value = property(d, "QMID_WINDOW");
+        unsigned long n;
+        char *end;
+
+        if (!*value)
+                return 0;
+        n = strtoul(value, &end, 10);
+        if (*value >= '0' && *value <= '9' && !*end && n >= 1 && n <= MUX_WINDOW_MAX)
+                return (unsigned) n;
+        log_warning("%s: QMID_WINDOW=%s is no number from 1 to %u", udev_device_get_devnode(d), value,
+                    MUX_WINDOW_MAX);
+        return 0;
 }
 
 /* The devices of a subsystem right below a USB interface. */
@@ -100,9 +124,9 @@ static void tell_port(Discovery *d, struct udev_device *interface, struct udev_d
                                 .product = usb ? hex_attribute(usb, "idProduct") : 0,
                                 .interface_number = (uint8_t) hex_attribute(interface, "bInterfaceNumber"),
                                 .interfaces = names,
-                                .ignore = is_true(property(port, "QMID_IGNORE")),
-                                .take = is_true(property(port, "QMID_TAKE")),
-                                .window = (unsigned) strtoul(property(port, "QMID_WINDOW"), NULL, 10),
+                                .ignore = bool_property(port, "QMID_IGNORE"),
+                                .take = bool_property(port, "QMID_TAKE"),
+                                .window = window_property(port),
                         },
                         d->userdata);
 }

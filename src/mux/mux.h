@@ -51,6 +51,7 @@ typedef struct MuxStatistics {
 } MuxStatistics;
 
 #define MUX_WINDOW_DEFAULT        8U /* requests in flight per device; CTL has a window of its own */
+#define MUX_WINDOW_MAX            64U
 #define CLIENT_WINDOW             1U /* per client; the shared clients of the daemon: MUX_WINDOW_DEFAULT */
 #define CLIENT_QUEUE_MAX          1024U /* requests that one client may have waiting; more: -ENOBUFS */
 #define REQUEST_TIMEOUT_DEFAULT_S 10U
