@@ -16,20 +16,22 @@ DEFAULT_KERNEL = "linux-image-amd64"
 # Before the root file system is there.
 BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_rng"]
 # What modems, and the programs around them, may want. Few modules make a quick start.
-MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcserial", "usbmon", "wwan", "qrtr", "tun",
-           "dummy", "veth", "fuse", "loop", "ipv6", "unix", "af_packet", "autofs4", "button"]
+MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcserial", "usbmon", "wwan", "qrtr",
+           "tun", "dummy", "veth", "fuse", "loop", "ipv6", "unix", "af_packet", "autofs4", "button"]
 
 # Services of the host that only cost time here, or cannot work: there is no clock, disk or seat.
 MASKED = """
-    ModemManager.service apt-daily-upgrade.timer apt-daily.timer dev-hugepages.mount dev-mqueue.mount dpkg-db-backup.timer
-    e2scrub_all.timer e2scrub_reap.service fstrim.timer kmod-static-nodes.service ldconfig.service man-db.timer
-    modprobe@.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount
-    sys-kernel-debug.mount sys-kernel-tracing.mount systemd-ask-password-console.path systemd-ask-password-wall.path
-    systemd-binfmt.service systemd-firstboot.service systemd-hwdb-update.service systemd-journal-flush.service
-    systemd-logind.service systemd-machine-id-commit.service systemd-modules-load.service systemd-pstore.service
-    systemd-random-seed.service systemd-remount-fs.service systemd-sysctl.service systemd-timesyncd.service
-    systemd-tmpfiles-clean.timer systemd-tmpfiles-setup.service systemd-update-done.service
-    systemd-update-utmp.service
+    ModemManager.service apt-daily-upgrade.timer apt-daily.timer dev-hugepages.mount
+    dev-mqueue.mount dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
+    kmod-static-nodes.service ldconfig.service man-db.timer modprobe@.service
+    proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount
+    sys-kernel-debug.mount sys-kernel-tracing.mount systemd-ask-password-console.path
+    systemd-ask-password-wall.path systemd-binfmt.service systemd-firstboot.service
+    systemd-hwdb-update.service systemd-journal-flush.service systemd-logind.service
+    systemd-machine-id-commit.service systemd-modules-load.service systemd-pstore.service
+    systemd-random-seed.service systemd-remount-fs.service systemd-sysctl.service
+    systemd-timesyncd.service systemd-tmpfiles-clean.timer systemd-tmpfiles-setup.service
+    systemd-update-done.service systemd-update-utmp.service
 """.split()
 
 
@@ -145,7 +147,8 @@ class Image:
         files = []
         for module in modules:
             try:
-                text = self._call_kmod("modprobe", "-d", tree, "-S", self._kernel_version(), "--show-depends", module)
+                text = self._call_kmod("modprobe", "-d", tree, "-S", self._kernel_version(), "--show-depends",
+                                       module)
             except subprocess.CalledProcessError:
                 continue
             files += [line.split()[1] for line in text.splitlines() if line.startswith("insmod ")]
@@ -180,9 +183,9 @@ class Image:
         for file in files:
             shutil.copy(file, root / "modules")
         (root / "modules/list").write_text("".join(f"{f.name}\n" for f in files))
-        names = sorted(str(p.relative_to(root)) for p in root.rglob("*"))
+        names = "".join(f"{p.relative_to(root)}\n" for p in sorted(root.rglob("*")))
         with open(self.initrd, "wb") as archive:
-            subprocess.run([self._busybox(), "cpio", "-o", "-H", "newc"], cwd=root, input="\n".join(names).encode() + b"\n",
+            subprocess.run([self._busybox(), "cpio", "-o", "-H", "newc"], cwd=root, input=names.encode(),
                            stdout=archive, stderr=subprocess.DEVNULL, check=True)
 
     def _make_base(self):
@@ -211,4 +214,7 @@ class Image:
                 if not (generators / generator.name).is_symlink():
                     (generators / generator.name).symlink_to("/dev/null")
         (self.base / "etc/fstab").write_text("")
+        # Those of the host may be unreadable to whoever runs the machine; users are added to these.
+        for name in ("shadow", "gshadow"):
+            (self.base / "etc" / name).write_text("")
         (self.base / "etc/hostname").write_text("qmid-vm\n")

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Boots Debian's kernel in qemu over this machine's own root file system (read only), with systemd, udev and the
-system bus, the project installed from a build folder, and runs a command there: the tests in tests/vm/guest unless
-another one is given.
+"""Boots Debian's kernel in qemu over this machine's own root file system (read only), with systemd, udev and
+the system bus, the project installed from a build folder, and runs a command there: the tests in
+tests/vm/guest unless another one is given.
 
-The exit status is 0 when everything passed, 77 where the machine cannot be had (it says why), else 1. The last line
-counts the tests. Standard output, journal and console of each boot stay in the folder of the results."""
+The exit status is 0 when everything passed, 77 where the machine cannot be had (it says why), else 1. The last
+line counts the tests. Standard output, journal and console of each boot stay in the folder of the results."""
 
 import argparse
 import os
@@ -30,8 +30,8 @@ SKIPPED = 77
 # No self-checks of the emulated hardware, no security modules of the host, names of interfaces as the kernel gives
 # them; whatever fails ends the machine.
 KERNEL_ARGUMENTS = """
-    console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on nowatchdog
-    apparmor=0 selinux=0 audit=0 net.ifnames=0 systemd.unit=vm.target systemd.show_status=0 systemd.log_target=kmsg
+    console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on
+    nowatchdog apparmor=0 selinux=0 audit=0 net.ifnames=0 systemd.unit=vm.target systemd.show_status=0 systemd.log_target=kmsg
     systemd.machine_id=0123456789abcdef0123456789abcdef
 """.split()
 
@@ -76,7 +76,7 @@ def install(build, folder):
     if result.returncode:
         sys.exit(f"cannot install {build}:\n{result.stdout[-4000:]}")
     if (folder / "usr/local").exists():
-        sys.exit(f"{build} is configured for /usr/local, where the bus finds no policy: configure it with --prefix=/usr")
+        sys.exit(f"{build}: configure it with --prefix=/usr, as the bus finds no policy in /usr/local")
     merge_usr(folder)
     if (folder / "usr/lib/udev/hwdb.d").exists():
         compile_hwdb(folder)
@@ -129,8 +129,9 @@ class Machine:
         limit = f"$(({self.options.timeout} * 9 / 10 - $(cut -d. -f1 /proc/uptime)))"
         (out / "command.sh").write_text(f"{exports}cd {shlex.quote(str(ROOT))}\n"
                                         f"exec timeout -s INT -k 10 {limit} {shlex.join(command)}\n")
-        qemu = [QEMU, "-accel", self.accelerator, "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-no-reboot",
-                "-display", "none", "-serial", f"file:{out}/console.txt", "-device", "virtio-rng-pci",
+        qemu = [QEMU, "-accel", self.accelerator, "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults",
+                "-no-reboot", "-display", "none", "-serial", f"file:{out}/console.txt",
+                "-device", "virtio-rng-pci",
                 "-kernel", self.image.kernel, "-initrd", self.image.initrd,
                 "-append", " ".join(KERNEL_ARGUMENTS + self.options.append),
                 *share("host", "/"), *share("base", self.image.base), *share("installed", self.installed),
@@ -206,7 +207,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, help="installed in the guest, and there at the same path")
-    parser.add_argument("--out", type=Path, help="the results; a folder of this project's only (default: in QMID_VM_STATE)")
+    parser.add_argument("--out", type=Path, help="a folder for the results (default: below QMID_VM_STATE)")
     parser.add_argument("--timeout", type=int, default=180, help="of a boot, in seconds")
     parser.add_argument("--kernel", default=os.environ.get("QMID_VM_KERNEL", DEFAULT_KERNEL), metavar="PACKAGE")
     parser.add_argument("--append", action="append", default=[], metavar="ARGUMENT", help="for the kernel")
@@ -223,14 +224,15 @@ def main():
 
     build = options.build and options.build.resolve()
     variables = {"QMID_SOURCE": str(ROOT), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    variables |= {name: value for name, value in os.environ.items() if re.fullmatch("(ASAN|UBSAN|LSAN)_OPTIONS", name)}
+    variables |= {name: value for name, value in os.environ.items()
+                  if re.fullmatch("(ASAN|UBSAN|LSAN)_OPTIONS", name)}
     if build:
         variables["QMID_BUILD"] = str(build)
-    out = options.out or Path(tempfile.mkdtemp(prefix="out-", dir=state_folder()))
-    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="installed-", dir=state_folder()) as folder:
         installed = Path(folder, "root")
         install(build, installed)
+        out = options.out or Path(tempfile.mkdtemp(prefix="out-", dir=state_folder()))
+        out.mkdir(parents=True, exist_ok=True)
         machine = Machine(image, installed, [ROOT] + ([build] if build else []), out.resolve(), options)
         if options.command:
             totals = None

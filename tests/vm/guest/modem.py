@@ -88,7 +88,8 @@ class Port:
 
 
 class Modem:
-    """Plugged in with plug(). `usb` takes the commands of usbmodem, `sims[n]` those of the n-th function's qmisim."""
+    """Plugged in with plug(). `usb` takes the commands of usbmodem, `sims[n]` those of the n-th function's
+    qmisim."""
 
     def __init__(self, folder, name="modem", profile="ec25", functions=None, serial=None, port=None,
                  scenario=SCENARIO, options=()):

@@ -45,7 +45,8 @@ class ServiceManager:
         with self.bus.filter(rule) as removed:
             job, = self.call(method, "ss", unit, "replace")
             while True:
-                _, path, _, result = self.bus.recv_until_filtered(removed, timeout=deadline - time.monotonic()).body
+                left = deadline - time.monotonic()
+                _, path, _, result = self.bus.recv_until_filtered(removed, timeout=left).body
                 if path == job:
                     assert result == "done", f"{method} {unit}: {result}"
                     return
@@ -68,7 +69,8 @@ class ServiceManager:
         interface = f"{NAME}.{unit.rpartition('.')[2].capitalize()}"
         found = {}
         for name in (f"{NAME}.Unit", interface):
-            reply = self.bus.send_and_get_reply(Properties(DBusAddress(path, NAME, name)).get_all(), timeout=PATIENCE)
+            message = Properties(DBusAddress(path, NAME, name)).get_all()
+            reply = self.bus.send_and_get_reply(message, timeout=PATIENCE)
             found |= {key: value for key, (_, value) in reply.body[0].items()}
         return found
 
@@ -87,7 +89,8 @@ class ServiceManager:
                 try:
                     self.bus.recv_until_filtered(changes, timeout=deadline - time.monotonic())
                 except TimeoutError:
-                    raise AssertionError(f"{unit} is {({n: properties[n] for n in wanted})}, not {wanted}") from None
+                    found = {name: properties[name] for name in wanted}
+                    raise AssertionError(f"{unit} is {found}, not {wanted}") from None
 
 
 class Journal:
@@ -95,8 +98,8 @@ class Journal:
     them and to start behind a cursor."""
 
     def __init__(self):
-        shown = subprocess.run(["journalctl", "--lines=1", "--show-cursor", "--quiet"], capture_output=True, text=True,
-                               check=True).stdout
+        shown = subprocess.run(["journalctl", "--lines=1", "--show-cursor", "--quiet"],
+                               capture_output=True, text=True, check=True).stdout
         cursor = shown.rpartition("-- cursor: ")[2].strip()
         self.command = ["journalctl", f"--after-cursor={cursor}", "--output=json", "--quiet"]
 

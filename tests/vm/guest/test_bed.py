@@ -306,7 +306,8 @@ def test_pings_are_answered(port):
 
 def test_units_and_journal(services, journal):
     unit = "bed-sleeper.service"
-    Path("/run/systemd/system", unit).write_text("[Service]\nType=exec\nExecStart=sh -c 'echo good night; exec sleep infinity'\n")
+    Path("/run/systemd/system", unit).write_text(
+        "[Service]\nType=exec\nExecStart=sh -c 'echo good night; exec sleep infinity'\n")
     services.reload()
     services.start(unit)
     first = services.properties(unit)["MainPID"]
@@ -323,8 +324,8 @@ def test_the_project_is_installed(services):
     """The user, the bus policy (nobody else may own the name) and the program are there from the beginning."""
     assert os.access("/usr/libexec/qmid", os.X_OK)
     assert subprocess.run(["getent", "passwd", "qmid"], stdout=subprocess.DEVNULL).returncode == 0
-    own = ["busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "su",
-           "org.qmid1", "0"]
+    own = ["busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+           "RequestName", "su", "org.qmid1", "0"]
     assert subprocess.run(own, capture_output=True).returncode == 0
     refused = subprocess.run(["setpriv", "--reuid=nobody", "--clear-groups", *own], capture_output=True, text=True)
     assert refused.returncode != 0 and "denied" in refused.stderr.lower()

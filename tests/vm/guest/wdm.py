@@ -20,8 +20,8 @@ def version_request(transaction):
 
 def take_apart(frame):
     """Transaction and TLVs of an answer to it."""
-    marker, length, flags, service, client, kind, transaction, message, n_tlvs = struct.unpack_from("<BHBBBBBHH", frame)
-    assert (marker, length, flags, service, client) == (1, len(frame) - 1, 0x80, CTL, 0)
+    assert struct.unpack_from("<BHBBB", frame) == (1, len(frame) - 1, 0x80, CTL, 0)
+    kind, transaction, message, n_tlvs = struct.unpack_from("<BBHH", frame, 6)
     assert (kind, message, n_tlvs) == (1, GET_VERSION_INFO, len(frame) - 12)
     tlvs, at = {}, 12
     while at < len(frame):
