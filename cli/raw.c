@@ -137,7 +137,7 @@ int verb_raw(const Options *o, char **args, size_t n_args) {
         const SchemaService *service;
         const char *title;
         Value response;
-        uint16_t id;
+        uint16_t id = 0;
         int r;
 
         arena_init(&a);

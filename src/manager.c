@@ -310,7 +310,9 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 
         log_info("Stopping at signal %u", si->ssi_signo);
         (void) sd_notify(false, "STOPPING=1");
-        /* Here rather than after the loop, which closes the bus when it ends. */
+        /* Here rather than after the loop, which closes the bus when it ends. What was sent to the name
+         * until now is taken in first, so that it is answered too. */
+        bus_leave(m->bus);
         manager_remove_all(m);
         return sd_event_exit(m->event, 0);
 }

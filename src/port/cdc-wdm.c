@@ -62,7 +62,7 @@ static int wdm_wait(WdmPort *w, uint64_t usec) {
 
 static int wdm_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         WdmPort *w = userdata;
-        size_t frame_max;
+        size_t frame_max = 0;
         char reason[256];
         int fd, r;
 

@@ -58,10 +58,8 @@ static void link_write(Link *l) {
                 if (k < 0) {
                         if (errno == EINTR)
                                 continue;
-                        if (errno != EAGAIN) {
-                                link_close(l);
-                                return;
-                        }
+                        if (errno != EAGAIN) /* the end comes behind what is still to be read */
+                                l->written = l->n_output;
                         break;
                 }
                 l->written += (size_t) k;

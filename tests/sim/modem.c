@@ -61,7 +61,7 @@ static int message_to_frame(const QmiMessage *message, uint8_t **ret, size_t *re
 
 static int modem_send_response(Modem *m, QmiMessage response, uint64_t delay_usec) {
         _cleanup_free_ uint8_t *frame = NULL;
-        size_t n_frame;
+        size_t n_frame = 0;
         int r;
 
         if (fault_strikes(&m->faults, FAULT_WRONG_CLIENT, response.service, response.id))
@@ -112,7 +112,7 @@ uint64_t modem_get_latency(Modem *m, const Answer *answer) {
 
 static int modem_send_message(Modem *m, Exchange *x, const QmiMessage *message) {
         _cleanup_free_ uint8_t *frame = NULL;
-        size_t n_frame;
+        size_t n_frame = 0;
         int r;
 
         r = message_to_frame(message, &frame, &n_frame);
