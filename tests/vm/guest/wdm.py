@@ -6,6 +6,8 @@ import os
 import select
 import struct
 
+import pytest
+
 from udev import PATIENCE
 
 CTL, DMS = 0x00, 0x02
@@ -37,6 +39,13 @@ def services_of(tlvs):
     found = {service: (major, minor) for service, major, minor in struct.iter_unpack("<BHH", rest)}
     assert len(found) == count
     return found
+
+
+def fails_with(function, *arguments):
+    """The name of the error that it raises."""
+    with pytest.raises(OSError) as e:
+        function(*arguments)
+    return errno.errorcode[e.value.errno]
 
 
 class Wdm:
