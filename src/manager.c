@@ -14,6 +14,8 @@
 
 /* How often it is looked whether a foreign proxy is gone: nothing tells. */
 #define RIVAL_USEC (2 * USEC_PER_SEC)
+/* How long a modem may take to confirm that it has its client ids back. */
+#define STOP_USEC (2 * USEC_PER_SEC)
 
 typedef struct Managed {
         Manager *manager;
@@ -29,8 +31,9 @@ struct Manager {
         sd_event *event;
         Bus *bus;
         Discovery *discovery;
-        sd_event_source *rivals, *idle;
-        uint64_t idle_usec, idle_n_calls;
+        sd_event_source *rivals, *idle, *stop;
+        unsigned n_releasing; /* devices, when stopping */
+        uint64_t idle_usec;
         LIST_HEAD(, Managed) devices;
 };
 
@@ -47,21 +50,32 @@ static void managed_free(Managed *d) {
 
 /* ---- idle exit ---- */
 
-static void manager_begin_idle(Manager *m) {
-        if (m->idle_usec == 0 || !LIST_EMPTY(&m->devices))
-                return;
-        m->idle_n_calls = bus_get_n_calls(m->bus);
-        (void) sd_event_source_set_time_relative(m->idle, m->idle_usec);
+static void manager_arm_idle(Manager *m, uint64_t usec) {
+        (void) sd_event_source_set_time(m->idle, usec);
         (void) sd_event_source_set_enabled(m->idle, SD_EVENT_ONESHOT);
+}
+
+static void manager_begin_idle(Manager *m) {
+        uint64_t now;
+
+        if (m->idle_usec > 0 && LIST_EMPTY(&m->devices) &&
+            sd_event_now(m->event, CLOCK_MONOTONIC, &now) >= 0)
+                manager_arm_idle(m, now + m->idle_usec);
 }
 
 static int on_idle(sd_event_source *s, uint64_t usec, void *userdata) {
         Manager *m = userdata;
+        uint64_t now, since;
+        int r;
 
-        if (!LIST_EMPTY(&m->devices))
+        if (!LIST_EMPTY(&m->devices)) /* the last one's end begins it anew */
                 return 0;
-        if (bus_is_in_use(m->bus) || bus_get_n_calls(m->bus) != m->idle_n_calls) {
-                manager_begin_idle(m);
+        r = sd_event_now(m->event, CLOCK_MONOTONIC, &now);
+        if (r < 0)
+                return r;
+        since = bus_is_in_use(m->bus) ? now : bus_get_last_call_usec(m->bus);
+        if (now < since + m->idle_usec) {
+                manager_arm_idle(m, since + m->idle_usec);
                 return 0;
         }
         log_info("Exiting: there is no modem, and nobody asks");
@@ -305,16 +319,47 @@ static void on_bus_lost(Bus *b, const char *reason, void *userdata) {
         (void) sd_event_exit(m->event, -ECONNRESET);
 }
 
+static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        log_warning("Stopping, although a modem has not confirmed that it took its client ids back");
+        return sd_event_exit(m->event, 0);
+}
+
+static void on_released(Mux *mux, void *userdata) {
+        Manager *m = userdata;
+
+        if (--m->n_releasing == 0)
+                (void) sd_event_exit(m->event, 0);
+}
+
+/* All calls are answered, all client ids given back, in bounded time. */
+static int manager_stop(Manager *m) {
+        Managed *d;
+        int r;
+
+        (void) sd_notify(false, "STOPPING=1");
+        m->discovery = discovery_free(m->discovery);
+        /* What was sent to the name until now is taken in first, so that it is answered too. */
+        bus_leave(m->bus);
+        LIST_FOREACH(d, &m->devices, entries) {
+                bus_remove_device(m->bus, d->device);
+                device_release(d->device, on_released, m);
+                m->n_releasing++;
+        }
+        if (m->n_releasing == 0)
+                return sd_event_exit(m->event, 0);
+        r = sd_event_source_set_time_relative(m->stop, STOP_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(m->stop, SD_EVENT_ONESHOT);
+}
+
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
 
         log_info("Stopping at signal %u", si->ssi_signo);
-        (void) sd_notify(false, "STOPPING=1");
-        /* Here rather than after the loop, which closes the bus when it ends. What was sent to the name
-         * until now is taken in first, so that it is answered too. */
-        bus_leave(m->bus);
-        manager_remove_all(m);
-        return sd_event_exit(m->event, 0);
+        if (m->n_releasing > 0) /* a second one: at once */
+                return sd_event_exit(m->event, 0);
+        return manager_stop(m);
 }
 
 static int manager_handle_signal(Manager *m, int signo) {
@@ -354,6 +399,8 @@ int manager_new(Manager **ret) {
         r = manager_add_timer(m, &m->rivals, on_rivals);
         if (r >= 0)
                 r = manager_add_timer(m, &m->idle, on_idle);
+        if (r >= 0)
+                r = manager_add_timer(m, &m->stop, on_stop_timeout);
         if (r < 0)
                 return log_error_errno(r, "Cannot make timers");
         r = bus_new(&m->bus, m->event, &ops, m);
@@ -372,6 +419,7 @@ Manager *manager_free(Manager *m) {
         bus_free(m->bus);
         sd_event_source_disable_unref(m->rivals);
         sd_event_source_disable_unref(m->idle);
+        sd_event_source_disable_unref(m->stop);
         sd_event_unref(m->event);
         free(m);
         return NULL;

@@ -119,10 +119,11 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 /* Sees every message before anything else does. */
-static int count_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int note_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
 
-        b->n_calls += sd_bus_message_is_method_call(m, NULL, NULL) > 0;
+        if (sd_bus_message_is_method_call(m, NULL, NULL) > 0)
+                (void) sd_event_now(sd_bus_get_event(b->bus), CLOCK_MONOTONIC, &b->last_call_usec);
         return 0;
 }
 
@@ -137,7 +138,7 @@ static int on_name_lost(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Bus *b = userdata;
         const char *name;
 
-        if (sd_bus_message_read(m, "s", &name) >= 0 && streq(name, QMID_BUS_NAME))
+        if (!b->leaving && sd_bus_message_read(m, "s", &name) >= 0 && streq(name, QMID_BUS_NAME))
                 b->ops->on_lost(b, "the bus name was given to somebody else", b->userdata);
         return 0;
 }
@@ -145,7 +146,7 @@ static int on_name_lost(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 static int bus_declare(Bus *b) {
         int r;
 
-        r = sd_bus_add_filter(b->bus, NULL, count_call, b);
+        r = sd_bus_add_filter(b->bus, NULL, note_call, b);
         if (r < 0)
                 return r;
         r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
@@ -239,13 +240,14 @@ bool bus_is_in_use(Bus *b) {
         return !LIST_EMPTY(&b->callers);
 }
 
-uint64_t bus_get_n_calls(Bus *b) {
-        return b->n_calls;
+uint64_t bus_get_last_call_usec(Bus *b) {
+        return b->last_call_usec;
 }
 
 void bus_leave(Bus *b) {
         int r;
 
+        b->leaving = true;
         /* From the answer on, the bus daemon keeps calls to the name for the next instance; those before it
          * are in our queue by then. */
         r = sd_bus_release_name(b->bus, QMID_BUS_NAME);

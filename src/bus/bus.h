@@ -30,9 +30,9 @@ int bus_take_name(Bus *b);
 
 bool bus_modem_manager_runs(Bus *b);
 
-/* Whether some caller holds something, and how many calls there were so far: what idle means. */
+/* Whether some caller holds something, and when the last call came (CLOCK_MONOTONIC; 0: none yet). */
 bool bus_is_in_use(Bus *b);
-uint64_t bus_get_n_calls(Bus *b);
+uint64_t bus_get_last_call_usec(Bus *b);
 /* Gives the name back and answers what was sent to it until then. */
 void bus_leave(Bus *b);
 

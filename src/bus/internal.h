@@ -30,7 +30,8 @@ struct Bus {
         const BusOps *ops;
         void *userdata;
         bool modem_manager_runs;
-        uint64_t n_calls;
+        uint64_t last_call_usec;
+        bool leaving;       /* the name was given back, not lost */
         ServiceFace *faces; /* one for each row of schema_services[] */
         uint64_t n_clients; /* names of client objects: counts up, never used twice */
         LIST_HEAD(, BusDevice) devices;

@@ -173,13 +173,22 @@ int device_new(Device **ret, sd_event *event, const DevicePlace *place, const De
         return 0;
 }
 
+static void device_drop_questions(Device *d) {
+        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++)
+                d->questions[i].request = request_cancel(d->questions[i].request);
+}
+
+void device_release(Device *d, void (*done)(Mux *m, void *userdata), void *userdata) {
+        device_drop_questions(d);
+        mux_release_all(d->mux, done, userdata);
+}
+
 Device *device_free(Device *d) {
         if (!d)
                 return NULL;
-        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++) {
-                request_cancel(d->questions[i].request);
+        device_drop_questions(d);
+        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++)
                 free(d->facts[i]);
-        }
         mux_free(d->mux);
         free(d->services);
         device_place_done(&d->place);

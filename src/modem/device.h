@@ -33,6 +33,9 @@ int device_open(Device *d);
 /* Until then: why it is left alone. */
 void device_set_busy(Device *d, const char *reason);
 
+/* As mux_release_all(). */
+void device_release(Device *d, void (*done)(Mux *m, void *userdata), void *userdata);
+
 const char *device_get_name(Device *d);
 const DevicePlace *device_get_place(Device *d);
 /* The port as a person names it: /dev/cdc-wdm0, unix:/path. */

@@ -156,6 +156,8 @@ Client *client_free(Client *c) {
         client_set_runnable(c, false);
         client_set_ending(c, false);
         TAILQ_REMOVE(&c->mux->clients, c, entry);
+        if (c->mux->on_released)
+                mux_flush_later(c->mux);
         free(c);
         return NULL;
 }

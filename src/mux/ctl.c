@@ -202,8 +202,12 @@ static void on_pushed(const RequestOutcome *outcome, void *userdata) {
         /* Its answer came although nothing was sent behind it: nothing is stuck. */
         if (m->pushed_at == m->n_sent)
                 m->lags = false;
-        else if (m->lags && m->n_in_flight > 0)
+        else if (m->lags && mux_waits(m))
                 ctl_push(m);
+}
+
+bool ctl_is_push(Client *c, uint16_t message) {
+        return c == c->mux->ctl && message == CTL_GET_VERSION_INFO;
 }
 
 void ctl_push(Mux *m) {

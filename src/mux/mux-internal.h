@@ -153,6 +153,9 @@ void client_on_indication(Client *c, const QmiMessage *m, bool broadcast);
  * behind. A request without effect pushes: when one timed out, and, as long as answers lag, behind every
  * request. */
 void ctl_push(Mux *m);
+bool ctl_is_push(Client *c, uint16_t message);
+/* Whether an answer is awaited, that to a push apart. */
+bool mux_waits(Mux *m);
 
 /* Makes the client that CTL requests run on. */
 int ctl_new(Mux *m);
@@ -223,6 +226,9 @@ struct Mux {
         unsigned n_probes;
         uint64_t probe_usec; /* when to ask again; UINT64_MAX: not */
         uint64_t probe_interval_usec;
+        void (*on_released)(Mux *m, void *userdata); /* of mux_release_all() */
+        void *released_userdata;
+
         Request *push;             /* Get Version Info that pushes out what is stuck */
         bool can_lag;              /* the port's; a variable for tests only */
         bool lags;                 /* an answer came so late that others may be stuck */

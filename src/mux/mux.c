@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "mux/mux-internal.h"
 #include "util/log.h"
@@ -102,8 +103,27 @@ void mux_flush_later(Mux *m) {
 }
 
 static int mux_on_flush(sd_event_source *s, void *userdata) {
-        mux_flush(userdata);
+        Mux *m = userdata;
+
+        mux_flush(m);
+        if (m->on_released && TAILQ_FIRST(&m->clients) == m->ctl && !TAILQ_NEXT(m->ctl, entry))
+                m->on_released(m, m->released_userdata);
         return 0;
+}
+
+void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdata) {
+        Client *c, *next;
+
+        m->on_released = done;
+        m->released_userdata = userdata;
+        for (c = TAILQ_FIRST(&m->clients); c; c = next) {
+                next = TAILQ_NEXT(c, entry);
+                if (!c->shared)
+                        continue;
+                c->shared = false;
+                (void) client_release(c);
+        }
+        mux_flush_later(m);
 }
 
 /* ---- state ---- */
@@ -157,6 +177,16 @@ void mux_set_ready(Mux *m, MuxService *services, size_t n_services) {
         mux_set_state(m, MUX_READY, NULL);
 }
 
+/* Whether an answer is awaited, that to a push apart. */
+bool mux_waits(Mux *m) {
+        Transaction *t;
+
+        TAILQ_FOREACH(t, &m->active, active)
+                if (t->state == TRANSACTION_IN_FLIGHT && !ctl_is_push(t->client, t->message))
+                        return true;
+        return false;
+}
+
 /* ---- sending ---- */
 
 void mux_schedule(Mux *m) {
@@ -204,7 +234,7 @@ static void on_response(Mux *m, const QmiMessage *message) {
                                message->service);
                 transaction_free(t);
                 m->lags = m->can_lag;
-                if (m->n_in_flight > 0)
+                if (mux_waits(m))
                         ctl_push(m);
         } else {
                 m->statistics.n_responses++;
@@ -351,6 +381,14 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
         if (r < 0)
                 return r;
         m->can_lag = port_can_lag(m->port);
+        if (m->can_lag) {
+                /* Answers to whoever had the port before us may still be in it. */
+                uint8_t start[3] = {};
+
+                (void) getrandom(start, sizeof(start), GRND_NONBLOCK);
+                m->next_transaction = read_le16(start);
+                m->next_ctl_transaction = start[2];
+        }
 
         *ret = TAKE_PTR(m);
         return 0;

@@ -69,6 +69,11 @@ void mux_set_busy(Mux *m, const char *reason);
 Mux *mux_free(Mux *m);
 DEFINE_CLEANUP(Mux *, mux_free)
 
+/* Before the end: gives the daemon's own ids back to the modem, and calls `done`, from the event loop, when
+ * the modem has confirmed these and what owners have released. It may never be called: whoever waits sets a
+ * limit. Nothing else may be asked of the mux afterwards but mux_free(). */
+void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdata);
+
 MuxState mux_get_state(Mux *m);
 const char *mux_get_state_reason(Mux *m); /* "" if there is none */
 const char *mux_state_to_string(MuxState s);

@@ -140,7 +140,7 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
         }
         c->n_requests++;
         c->mux->statistics.n_requests++;
-        if (c != c->mux->ctl) {
+        if (!ctl_is_push(c, message)) {
                 c->mux->n_sent++;
                 if (c->mux->lags)
                         ctl_push(c->mux);
@@ -260,7 +260,7 @@ void transaction_on_deadline(Transaction *t) {
         Mux *m = t->client->mux;
 
         m->statistics.n_timeouts++;
-        if (t->client != m->ctl)
+        if (!ctl_is_push(t->client, t->message))
                 ctl_push(m);
         transaction_complete(t, REQUEST_TIMEOUT, NULL, NULL);
 }

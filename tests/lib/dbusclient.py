@@ -221,7 +221,8 @@ class Bus:
             except DBusError as e:
                 if e.name not in ("org.freedesktop.DBus.Error.UnknownObject",
                                   "org.freedesktop.DBus.Error.UnknownMethod",
-                                  "org.freedesktop.DBus.Error.UnknownInterface"):
+                                  "org.freedesktop.DBus.Error.UnknownInterface",
+                                  f"{NAME}.Error.NoSuchDevice"):
                     raise
                 seen = e.name
             if seen == value:
