@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-test"          # gcc, with sanitizers: what nearly everything runs on
 BUILD_CLANG = ROOT / "build-clang"   # clang, with the fuzzers
-BUILD_PLAIN = ROOT / "build-plain"   # as shipped: valgrind and the benchmarks
+BUILD_PLAIN = ROOT / "build-plain"   # as shipped: valgrind, the benchmarks, the virtual machine
 CORES = str(os.cpu_count() or 1)
 
 
@@ -61,7 +61,7 @@ def build_clang():
 
 
 def build_plain():
-    build(BUILD_PLAIN)
+    build(BUILD_PLAIN, "--prefix=/usr")
 
 
 def environment(folder):
@@ -162,6 +162,23 @@ def stage_bench(counts, options):
     counts.add(passed=not status, failed=bool(status))
 
 
+def stage_vm(counts, options):
+    """the kernel's own drivers, systemd and udev in a virtual machine"""
+    build_plain()
+    process = subprocess.Popen(["/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=600"],
+                               cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    tail = ""
+    for line in process.stdout:
+        tail = line.rstrip()
+        say(tail)
+    status = process.wait()
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", tail)
+    if found:
+        counts.add(*map(int, found.groups()))
+    elif status:
+        counts.add(failed=1)
+
+
 STAGES = {
     "style": stage_style,
     "unit": stage_unit,
@@ -170,6 +187,7 @@ STAGES = {
     "fuzz": stage_fuzz,
     "valgrind": stage_valgrind,
     "bench": stage_bench,
+    "vm": stage_vm,
 }
 
 
