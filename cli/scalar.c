@@ -135,29 +135,23 @@ static int double_parse(const char *word, double *ret) {
         return 0;
 }
 
-/* The symbol as the schema has it, or the number in decimal; both are what the bus takes. Dashes and
- * underscores are the same to us. */
+/* The symbol as the schema has it, or the number in decimal; both are what the bus takes. */
 static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const char **ret,
                         const char **ret_why) {
         const SchemaEnum *e = &schema_enums[t->item];
         Suggestions near = { .wrong = word };
         bool negative;
         char text[128];
+        uint32_t known;
         uint64_t v;
         char *s;
 
-        for (uint16_t i = 0; i < e->n; i++) {
-                const char *symbol = schema_string(schema_enum_values[e->first + i].symbol), *p = symbol,
-                           *q = word;
-
-                while (*p && (*p == *q || (*p == '-' && *q == '_') || (*p == '_' && *q == '-')))
-                        p++, q++;
-                if (!*p && !*q) {
-                        *ret = symbol;
-                        return 0;
-                }
-                suggestions_add(&near, symbol);
+        if (schema_enum_value(t->item, word, &known) >= 0) {
+                *ret = schema_enum_symbol(t->item, known);
+                return 0;
         }
+        for (uint16_t i = 0; i < e->n; i++)
+                suggestions_add(&near, schema_string(schema_enum_values[e->first + i].symbol));
 
         if (t->kind == SCHEMA_ENUM && magnitude_parse(word, &negative, &v) >= 0) {
                 if (t->flags & SCHEMA_SIGNED ? v > (UINT64_C(1) << (t->width * 8 - 1)) - !negative

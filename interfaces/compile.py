@@ -112,7 +112,7 @@ class Tables:
         values = sorted(((v & 0xFFFFFFFF, symbol) for v, symbol in e.values), key=lambda v: v[0])
         first = self.enum_values.add(
             [
-                row(value=f'{v}U' if v else 0, symbol=self.strings.add(symbol))
+                row(value=f'{v}U' if v else 0, symbol=self.strings.add(snake(symbol)))
                 for v, symbol in values
             ]
         )

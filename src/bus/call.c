@@ -68,26 +68,13 @@ static int call_decode(BusCall *c, const RequestOutcome *o, Arena *a, Value *ret
         return 0;
 }
 
-/* "no_effect": what callers compare with is spelled as the keys of dictionaries are. */
-static const char *result_symbol(int code, char *buffer, size_t size) {
-        const char *symbol = schema_error_symbol((uint16_t) code);
-
-        if (symbol)
-                snprintf(buffer, size, "%s", symbol);
-        else
-                snprintf(buffer, size, "%d", code);
-        for (char *p = buffer; *p; p++)
-                if (*p == '-')
-                        *p = '_';
-        return buffer;
-}
-
 static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *title, sd_bus_message **ret,
                            sd_bus_error *error) {
         int code = tlv_result(o->response->tlvs, o->response->n_tlvs), r;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         bool secret = c->schema->flags & SCHEMA_HAS_SECRET;
-        char symbol[64];
+        const char *symbol;
+        char number[16];
         Arena arena;
         Value dict;
 
@@ -110,8 +97,12 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
         }
         if (c->style == CALL_REQUEST) {
                 /* A response without a result TLV is taken as a success: early firmware leaves it out. */
-                r = sd_bus_message_append(
-                        reply, "s", code <= 0 ? "success" : result_symbol(code, symbol, sizeof(symbol)));
+                symbol = code <= 0 ? "success" : schema_error_symbol((uint16_t) code);
+                if (!symbol) {
+                        snprintf(number, sizeof(number), "%d", code);
+                        symbol = number;
+                }
+                r = sd_bus_message_append(reply, "s", symbol);
                 if (r < 0)
                         goto finish;
         }

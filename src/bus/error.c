@@ -62,7 +62,7 @@ int bus_error_set_qmi(sd_bus_error *error, const char *what, uint16_t code, cons
         if (symbol) {
                 n = (size_t) snprintf(name, sizeof(name), QMID_ERROR_QMI_PREFIX);
                 for (const char *p = symbol; *p && n < sizeof(name) - 1; p++) {
-                        if (*p == '-') {
+                        if (*p == '_') {
                                 upper = true;
                                 continue;
                         }
@@ -72,7 +72,7 @@ int bus_error_set_qmi(sd_bus_error *error, const char *what, uint16_t code, cons
                 name[n] = '\0';
                 snprintf(words, sizeof(words), "%s", symbol);
                 for (char *p = words; *p; p++)
-                        if (*p == '-')
+                        if (*p == '_')
                                 *p = ' ';
         } else {
                 snprintf(name, sizeof(name), QMID_ERROR_QMI_PREFIX "Code%u", code);

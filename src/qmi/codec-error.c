@@ -97,7 +97,7 @@ static size_t edit_distance(const char *a, const char *b) {
                 row[0] = i + 1;
                 for (size_t j = 0; j < n_b; j++) {
                         best = MIN(row[j], row[j + 1]) + 1;
-                        best = MIN(best, diagonal + (a[i] != b[j]));
+                        best = MIN(best, diagonal + (schema_name_fold(a[i]) != schema_name_fold(b[j])));
                         diagonal = row[j + 1];
                         row[j + 1] = best;
                 }
@@ -105,11 +105,18 @@ static size_t edit_distance(const char *a, const char *b) {
         return row[n_b];
 }
 
+static bool begins_with(const char *name, const char *beginning) {
+        while (*beginning)
+                if (schema_name_fold(*name++) != schema_name_fold(*beginning++))
+                        return false;
+        return true;
+}
+
 void suggestions_add(Suggestions *s, const char *name) {
         size_t distance, i;
 
         /* One that goes on after what was given is near, however long it is. */
-        distance = strncmp(name, s->wrong, strlen(s->wrong)) == 0 ? 1 : edit_distance(s->wrong, name);
+        distance = begins_with(name, s->wrong) ? 1 : edit_distance(s->wrong, name);
         if (distance > strlen(s->wrong) / 2)
                 return;
 

@@ -98,7 +98,7 @@ static bool parse_decimal(const char *s, Value *ret) {
         return errno == 0;
 }
 
-/* "'fly' is none of online, low-power" */
+/* "'fly' is none of online, low_power" */
 static int no_symbol(CodecError *error, const CodecPath *at, uint16_t enum_row, const char *wrong) {
         const SchemaEnum *row = schema_enums + enum_row;
         const SchemaEnumValue *values = schema_enum_values + row->first;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qmi/schema.h"
 
-/* "get_signal_info" for "get-signal-info"; the latter too. */
-static bool name_equal(const char *name, const char *given) {
-        for (; *name; name++, given++)
-                if (*given != *name && !(*name == '-' && *given == '_'))
-                        return false;
-        return *given == 0;
+bool schema_name_equal(const char *a, const char *b) {
+        for (; schema_name_fold(*a) == schema_name_fold(*b); a++, b++)
+                if (!*a)
+                        return true;
+        return false;
 }
 
 /* Interfaces are spelled org.qmid1.Nas; CTL has none. */
@@ -20,7 +19,8 @@ const SchemaService *schema_service_by_name(const char *name) {
         for (uint16_t i = 0; i < schema_n_services; i++) {
                 const SchemaService *s = schema_services + i;
 
-                if (name_equal(schema_string(s->name), name) || (*name && streq(service_member(s), name)))
+                if (schema_name_equal(schema_string(s->name), name) ||
+                    (*name && streq(service_member(s), name)))
                         return s;
         }
         return NULL;
@@ -46,7 +46,7 @@ static const SchemaMessage *find_by_name(uint16_t first, uint16_t n, const char 
         for (uint16_t i = 0; i < n; i++) {
                 const SchemaMessage *m = schema_messages + first + i;
 
-                if (name_equal(schema_string(m->name), name) || streq(schema_string(m->member), name))
+                if (schema_name_equal(schema_string(m->name), name) || streq(schema_string(m->member), name))
                         return m;
         }
         return NULL;
@@ -106,7 +106,7 @@ int schema_enum_value(uint16_t enum_row, const char *symbol, uint32_t *ret) {
         for (uint16_t i = 0; i < e->n; i++) {
                 const SchemaEnumValue *v = schema_enum_values + e->first + i;
 
-                if (streq(schema_string(v->symbol), symbol)) {
+                if (schema_name_equal(schema_string(v->symbol), symbol)) {
                         *ret = v->value;
                         return 0;
                 }

@@ -187,8 +187,8 @@ typedef struct SchemaEnum {
 } SchemaEnum;
 
 typedef struct SchemaEnumValue {
-        uint32_t value; /* truncated to 32 bits; signed ones in two's complement */
-        uint32_t symbol;
+        uint32_t value;  /* truncated to 32 bits; signed ones in two's complement */
+        uint32_t symbol; /* with underscores */
 } SchemaEnumValue;
 
 /* [coding.x]: which text coding a number stands for. */
@@ -214,6 +214,12 @@ static inline const char *schema_string(uint32_t offset) {
         return schema_strings + offset;
 }
 
+/* Names and symbols as people give them: dashes and underscores are the same. */
+static inline char schema_name_fold(char c) {
+        return c == '-' ? '_' : c;
+}
+bool schema_name_equal(const char *a, const char *b);
+
 /* By the name in files and shell ("nas"), or as the interface spells it ("Nas"); NULL if unknown. */
 const SchemaService *schema_service_by_name(const char *name);
 /* By QMI service id. Vendors use ids from 0xE0 up for different things: `vendor` (0: unknown) decides. */
@@ -226,12 +232,12 @@ const SchemaMessage *schema_indication_by_name(const SchemaService *s, const cha
 const SchemaMessage *schema_message_by_id(const SchemaService *s, bool indication, uint16_t id,
                                           uint16_t vendor);
 
-/* The symbol of a value, NULL if it has none. */
+/* The symbol of a value, "low_power"; NULL if it has none. */
 const char *schema_enum_symbol(uint16_t enum_row, uint32_t value);
-/* 0 and the value; -ENOENT. */
+/* 0 and the value of "low_power" or "low-power"; -ENOENT. */
 int schema_enum_value(uint16_t enum_row, const char *symbol, uint32_t *ret);
 
-/* "no-effect" of a QMI protocol error; NULL if unknown. */
+/* "no_effect" of a QMI protocol error; NULL if unknown. */
 const char *schema_error_symbol(uint16_t error);
 
 const char *access_class_to_string(AccessClass c); /* "sim_unlock" */

@@ -42,7 +42,7 @@ def test_queries_and_commands_share_one(world, sim, device, bus):
     other = world.connect()
     for caller in (bus, other):
         caller.qmi(device, "Nas", "GetSignalInfo")
-        caller.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "data-centric"})
+        caller.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "data_centric"})
     assert sim.count("clients.nas") == 1
     assert sim.count("nas.get-signal-info") == 2
     assert sim.last_request("nas.get-signal-info")["client"] == 1

@@ -7,7 +7,7 @@ from jeepney import HeaderFields
 
 DEVICE = f"{NAME}.Device"
 PIN = {"pin": {"id": "pin1", "value": "0000"}}
-SESSION = {"session": {"type": "primary-gw-provisioning", "aid": b""}}
+SESSION = {"session": {"type": "primary_gw_provisioning", "aid": b""}}
 
 
 def refusal(call):
@@ -298,13 +298,14 @@ def test_too_many_clients(world, bus):
 
 
 def test_qmi_errors(sim, quiet, bus):
-    for error, expected in (("no-effect", "Qmi.NoEffect"), ("device-not-ready", "Qmi.DeviceNotReady"),
-                            ("call-failed", "Qmi.CallFailed"), ("0xabcd", "Qmi.Code43981"),
-                            ("invalid-client-id", "Qmi.InvalidClientId")):
+    for error, expected, words in (("no-effect", "Qmi.NoEffect", "no effect"),
+                                   ("device_not_ready", "Qmi.DeviceNotReady", "device not ready"),
+                                   ("call-failed", "Qmi.CallFailed", "call failed"),
+                                   ("0xabcd", "Qmi.Code43981", "unknown QMI error 43981"),
+                                   ("invalid-client-id", "Qmi.InvalidClientId", "invalid client id")):
         sim.command(f"set nas.get-drx.!error = {error}")
         name, text = refusal(lambda: bus.qmi(quiet, "Nas", "GetDrx"))
-        assert name == expected
-        assert text.startswith("nas get-drx: ")
+        assert (name, text) == (expected, f"nas get-drx: the modem answered: {words}")
     sim.command("unset nas.get-drx.!error")
     assert bus.qmi(quiet, "Nas", "GetDrx") == {"drx": "t128"}
 
@@ -328,10 +329,10 @@ def test_wrong_pin(world, bus, service, member, extra):
 
 def test_end_reason(sim, quiet, bus):
     client = open_client(bus, quiet, "wds")
-    bus.qmi(quiet, "Dms", "SetOperatingMode", {"mode": "low-power"})
+    bus.qmi(quiet, "Dms", "SetOperatingMode", {"mode": "low_power"})
     name, text = refusal(lambda: bus.qmi(client, "Wds", "StartNetwork", {"apn": "internet"}))
     assert name == "Qmi.CallFailed"
-    assert "call_end_reason no-service" in text and "call-manager" in text
+    assert "call_end_reason no_service" in text and "call_manager" in text
 
 
 def test_the_body_is_one_string(each_world):

@@ -49,7 +49,7 @@ def calls(bus, other, sim):
         for service, member in (("Nas", "GetSignalInfo"), ("Nas", "GetSystemInfo"), ("Dms", "GetCapabilities"),
                                 ("Uim", "GetCardStatus"), ("Wda", "GetDataFormat"), ("Nas", "SetEventReport")):
             caller.qmi(device, service, member)
-        caller.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "data-centric"})
+        caller.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "data_centric"})
     wrong = {"pin": {"id": "pin1", "value": "0"}}
     bus.call(device, DEVICE, "Request", "ssa{sv}a{sv}", "dms", "uim-verify-pin", wrong, {})
     bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "0x05", 0x1234, [(1, b"x")], {})
@@ -61,7 +61,7 @@ def calls(bus, other, sim):
 def mistakes(bus, sim):
     device = sim.device
     too_much = {"rssi_thresholds": ("an", [1] * 300000)}
-    pin = {"session": {"type": "primary-gw-provisioning", "aid": b""}, "pin": {"id": "pin1", "value": "0"}}
+    pin = {"session": {"type": "primary_gw_provisioning", "aid": b""}, "pin": {"id": "pin1", "value": "0"}}
     for expected, call in (
             ("InvalidArgument", lambda: bus.qmi(device, "Nas", "GetSignalInfo", {"x": {"y": [1]}})),
             ("InvalidArgument", lambda: bus.qmi(device, "Nas", "ConfigSignalInfo", too_much)),

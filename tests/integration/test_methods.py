@@ -57,7 +57,7 @@ def test_types(device, bus):
     assert seen["information"][1][0]["atr"] == ("ay", bytes.fromhex("3b9f96801fc78031e073fe211b63000102030405"))
     assert seen["eids"] == ("aay", [b"", b""])
     seen = typed(bus, device, "Dms", "GetBandCapabilities")
-    assert seen["lte_bands"] == ("as", ["band-1", "band-3", "band-7", "band-8", "band-20"])
+    assert seen["lte_bands"] == ("as", ["band_1", "band_3", "band_7", "band_8", "band_20"])
     assert seen["nr5g_bands"] == ("aq", [1, 3, 28, 78])
     seen = typed(bus, device, "Dms", "GetTime")
     assert seen["system_time"] == ("t", 1464269216000)
@@ -71,7 +71,7 @@ def test_absent_tlvs(device, sim, bus):
     sim.command("unset nas.get-signal-info.nr5g")
     assert bus.qmi(device, "Nas", "GetSignalInfo") == {"lte": {"rssi": -63, "rsrq": -11, "rsrp": -95, "snr": 12.4}}
     # Nothing at all is an answer too.
-    assert bus.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "voice-centric"}) == {}
+    assert bus.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "voice_centric"}) == {}
 
 
 def test_no_value(device, sim, bus):
@@ -166,6 +166,17 @@ def test_symbols_in(device, sim, bus):
             0x11: b"\x00\x00", 0x2F: (1 << 77).to_bytes(64, "little")}
 
 
+def test_symbols_are_spelled_with_underscores(device, sim, bus):
+    """As keys are. A caller may write dashes."""
+    for mode in ("low_power", "low-power"):
+        bus.qmi(device, "Dms", "SetOperatingMode", {"mode": mode})
+        assert sent(sim, "dms.set-operating-mode") == {0x01: b"\x01"}
+        assert bus.qmi(device, "Dms", "GetOperatingMode")["mode"] == "low_power"
+    for bands in (["band_1", "band-20"], ["band-1", "band_20"]):
+        bus.qmi(device, "Nas", "SetSystemSelectionPreference", {"lte_bands": bands})
+        assert sent(sim, "nas.set-system-selection-preference") == {0x15: (1 | 1 << 19).to_bytes(8, "little")}
+
+
 def test_variants_in_variants(device, sim, bus):
     """As callers send them who put each element into a variant."""
     bus.qmi(device, "Nas", "ConfigSignalInfo", {"rssi_thresholds": ("av", [-90, ("v", ("v", ("n", -70)))])})
@@ -180,7 +191,7 @@ def test_text_address_and_bytes_in(device, sim, bus):
     assert sent(sim, "wds.start-network") == {
         0x10: b"\x03\x02\x01\x0a", 0x14: b"internet", 0x18: b"hunter2", 0x19: b"\x04"}
     bus.qmi(device, "Uim", "ReadTransparent", {
-        "session": {"type": "card-slot-1", "aid": b""}, "file": {"id": 0x2FE2, "path": ("ai", [0, 0x3F])},
+        "session": {"type": "card_slot_1", "aid": b""}, "file": {"id": 0x2FE2, "path": ("ai", [0, 0x3F])},
         "read": {"offset": 0, "length": 0}})
     assert sent(sim, "uim.read-transparent") == {
         0x01: b"\x06\x00", 0x02: b"\xe2\x2f\x02\x00\x3f", 0x03: b"\x00\x00\x00\x00"}
@@ -188,7 +199,7 @@ def test_text_address_and_bytes_in(device, sim, bus):
 
 def test_secrets_stay_out_of_errors_and_logs(world, sim, bus):
     daemon = world.start_daemon(options=["--log-level=debug"])
-    session = {"type": "primary-gw-provisioning", "aid": b""}
+    session = {"type": "primary_gw_provisioning", "aid": b""}
     for values in ({"pin": {"id": "pin1", "value": "94275"}, "session": session},          # wrong PIN
                    {"pin": {"id": "pin1", "value": "94275" * 99}, "session": session},     # too long
                    {"pin": {"id": "pin1", "value": 94275}, "session": session},            # no text

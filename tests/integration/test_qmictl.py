@@ -157,12 +157,21 @@ def test_call_sends_what_was_given(world, sim, device):
         "11 0100 01"
         "14 0200 01 05")       # yes, 5 halves
     sim.command("set uim.refresh-register = {}")
-    good(world, "call", "uim", "refresh-register", "session.type=card-slot-1", "session.aid=a0:00",
+    good(world, "call", "uim", "refresh-register", "session.type=card_slot_1", "session.aid=a0:00",
          "registration.register=yes", "registration.vote-for-init=no", "registration.files.0.id=0x6f07",
          "registration.files.0.path=003fff7f", "registration.files.1.id=1", "registration.files.1.path=")
     assert sim.last_request("uim.refresh-register")["tlvs"] == bytes.fromhex(
         "01 0400 06 02 a000"
         "02 0e00 01 00 0200 076f 04 003fff7f 0100 00")
+
+
+def test_symbols_are_shown_with_underscores(world, sim, device):
+    """As the bus has them; dashes are taken."""
+    for mode in ("low-power", "low_power"):
+        good(world, "call", "dms", "set-operating-mode", f"mode={mode}")
+        assert sim.last_request("dms.set-operating-mode")["tlvs"] == bytes.fromhex("01 0100 01")
+        assert good(world, "call", "dms", "get-operating-mode").splitlines()[0].split() == ["mode", "low_power"]
+        assert json.loads(good(world, "-j", "call", "dms", "get-operating-mode"))["mode"] == "low_power"
 
 
 def test_a_refusal(world, sim, device):
@@ -537,7 +546,9 @@ def test_describe_a_message():
     message = json.loads(offline("-j", "describe", "dms", "SetOperatingMode"))
     assert message["kind"] == "command" and message["access"] == "control"
     (mode,) = [t for t in message["request"] if t["key"] == "mode"]
-    assert mode["id"] == 1 and mode["mandatory"] is True and "offline" in mode["symbols"] and mode["signature"] == "s"
+    assert mode["id"] == 1 and mode["mandatory"] is True and mode["signature"] == "s"
+    assert mode["symbols"][:3] == ["online", "low_power", "factory_test"]
+    assert "low_power" in offline("describe", "dms", "set-operating-mode")
 
     indication = json.loads(offline("-j", "describe", "nas", "signal-info"))
     (lte,) = [t for t in indication["fields"] if t["key"] == "lte"]

@@ -292,6 +292,22 @@ def test_request_changes_an_answer(sim, host):
     assert host.request(WDS, host.allocate(WDS), 0x0020)[0] == CALL_FAILED, "no call without radio"
 
 
+@pytest.mark.parametrize("mode, band, error", [("low-power", "band-20", "no-effect"),
+                                               ("low_power", "band_20", "no_effect")])
+def test_symbols_are_spelled_either_way(make, mode, band, error):
+    sim = make(overrides=["on dms.set-operating-mode", f"if request.mode == {mode}", f"do fail {error}",
+                          "on nas.set-system-selection-preference", f"if request.lte-bands has {band}",
+                          f"do fail {error}"])
+    sim.command(f"set dms.get-operating-mode.mode = {mode}")
+    with qmux.Host(sim.path) as host:
+        dms, nas = host.allocate(DMS), host.allocate(NAS)
+        assert host.request(DMS, dms, GET_OPERATING_MODE)[1][0x01] == b"\x01"
+        assert host.request(DMS, dms, SET_OPERATING_MODE, [(0x01, b"\x01")]) == (NO_EFFECT, {})
+        for bit, expected in ((18, 0), (19, NO_EFFECT)):
+            bands = [(0x15, (1 << bit).to_bytes(8, "little"))]
+            assert host.request(NAS, nas, 0x0033, bands) == (expected, {})
+
+
 def test_data_session(sim, host):
     client = host.allocate(WDS)
     error, tlvs = host.request(WDS, client, 0x0020, [(0x14, b"internet")])

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "qmi/schema.h"
+
 void scalar_done(Value *v) {
         if (v->type == VALUE_STRING)
                 free((void *) (uintptr_t) v->string);
@@ -234,5 +236,7 @@ bool scalar_equal(const Value *a, const Value *b) {
                 return i == j;
         if (value_get_u64(a, &u) >= 0 && value_get_u64(b, &w) >= 0)
                 return u == w;
+        if (a->type == VALUE_STRING && b->type == VALUE_STRING)
+                return schema_name_equal(a->string, b->string);
         return value_equal(a, b);
 }

@@ -12,7 +12,8 @@
 void scalar_done(Value *v);
 int scalar_parse(const char *text, Value *ret); /* 0, -EINVAL, -ENOMEM */
 int scalar_copy(const Value *v, Value *ret);
-/* The same value, numbers compared as numbers whatever their type. */
+/* The same value, numbers compared as numbers whatever their type, and texts as symbols: dashes and
+ * underscores are the same. */
 bool scalar_equal(const Value *a, const Value *b);
 
 /* Bytes in hex; blanks between them are allowed. The bytes are malloc()ed. */

@@ -90,14 +90,14 @@ static void test_sentinel(void) {
 }
 
 static void test_enum(void) {
-        both("symbols", "01 0100 01", "{mode: 'low-power'}");
+        both("symbols", "01 0100 01", "{mode: 'low_power'}");
         both("symbols", "01 0100 ff", "{mode: '255'}");
         both("symbols", "10 0100 ff  11 0800 ffffffffffffffff", "{level: 'unknown', wide_level: 'unknown'}");
         both("symbols", "10 0100 fe  11 0800 feffffffffffffff", "{level: '-2', wide_level: '-2'}");
         /* Symbols are of 32 bits: what is wider is not taken for one. */
         both("symbols", "11 0800 6400000001000000", "{wide_level: '4294967396'}");
         both("symbols", "13 0800 0100000001000000", "{wide_mode: '4294967297'}");
-        both("symbols", "12 0200 7800  17 0200 0003", "{band: 'lte-1', mode_be: 'offline'}");
+        both("symbols", "12 0200 7800  17 0200 0003", "{band: 'lte_1', mode_be: 'offline'}");
         both("symbols", "19 0400 03 00 09 03", "{modes: [s: 'online', '9', 'offline']}");
 }
 
@@ -105,15 +105,15 @@ static void test_flags(void) {
         both("symbols", "14 0100 00", "{radio: [s:]}");
         both("symbols", "14 0100 13", "{radio: [s: 'gsm', 'umts', 'lte']}");
         both("symbols", "14 0100 84", "{radio: [s: 'bit2', 'bit7']}");
-        both("symbols", "15 0800 0100080000000080", "{lte_bands: [s: 'band-1', 'band-20', 'band-64']}");
+        both("symbols", "15 0800 0100080000000080", "{lte_bands: [s: 'band_1', 'band_20', 'band_64']}");
         both("symbols", "16 2000 0000000000000080 0100000000000000 0000000000000000 0000000000000080",
-             "{extended_bands: [s: 'band-64', 'band-65', 'band-256']}");
+             "{extended_bands: [s: 'band_64', 'band_65', 'band_256']}");
         both("symbols", "18 0200 0011", "{radio_be: [s: 'gsm', 'lte']}");
         both("symbols", "1a 0200 0100", "{radios: [as: [s: 'gsm'], [s:]]}");
 }
 
 static void test_words(void) {
-        both("words", "10 0100 8d", "{rates: {uplink: y5, downlink: 'low-power', valid: true}}");
+        both("words", "10 0100 8d", "{rates: {uplink: y5, downlink: 'low_power', valid: true}}");
         decode("words", "10 0100 7a",
                "{rates: {uplink: y2, downlink: '7', valid: false}}"); /* padding set */
         both("words", "11 0400 00310123", "{wide: {a: q291, radio: [s: 'lte'], rest: d0.3}}");

@@ -99,6 +99,7 @@ static void test_scale(void) {
 }
 
 static void test_enum(void) {
+        encode("symbols", "{mode: 'low_power'}", "01 0100 01");
         encode("symbols", "{mode: 'low-power'}", "01 0100 01");
         encode("symbols", "{mode: '77'}", "01 0100 4d");
         encode("symbols", "{mode: u77}", "01 0100 4d");
@@ -106,26 +107,27 @@ static void test_enum(void) {
         encode("symbols", "{modes: [i: i1, i2]}", "19 0300 02 01 02");
 
         refuse("symbols", "{mode: 'fly'}",
-               "mode: 'fly' is none of online, low-power, factory-test, offline");
+               "mode: 'fly' is none of online, low_power, factory_test, offline");
         refuse("symbols", "{mode: 'LOW-POWER'}",
-               "mode: 'LOW-POWER' is none of online, low-power, factory-test, offline");
+               "mode: 'LOW-POWER' is none of online, low_power, factory_test, offline");
         refuse("symbols", "{mode: '256'}", "mode: 256 does not fit in u8");
         refuse("symbols", "{mode: '-1'}", "mode: -1 does not fit in u8");
-        refuse("symbols", "{mode: '1x'}", "mode: '1x' is none of online, low-power, factory-test, offline");
-        refuse("symbols", "{mode: ''}", "mode: '' is none of online, low-power, factory-test, offline");
+        refuse("symbols", "{mode: '1x'}", "mode: '1x' is none of online, low_power, factory_test, offline");
+        refuse("symbols", "{mode: ''}", "mode: '' is none of online, low_power, factory_test, offline");
         refuse("symbols", "{mode: '99999999999999999999'}",
-               "mode: '99999999999999999999' is none of online, low-power, factory-test, offline");
+               "mode: '99999999999999999999' is none of online, low_power, factory_test, offline");
         refuse("symbols", "{mode: true}", "mode: a symbol or an integer is expected, not a boolean");
         refuse("symbols", "{band: 'gsm-1900'}",
-               "band: 'gsm-1900' is no symbol of band; did you mean gsm-900, gsm-1800, gsm-450?");
+               "band: 'gsm-1900' is no symbol of band; did you mean gsm_900, gsm_1800, gsm_450?");
         refuse("symbols", "{band: 'zzz'}", "band: 'zzz' is no symbol of band");
         refuse("symbols", "{modes: [s: 'online', 'fly']}",
-               "modes.1: 'fly' is none of online, low-power, factory-test, offline");
+               "modes.1: 'fly' is none of online, low_power, factory_test, offline");
 }
 
 static void test_flags(void) {
         encode("symbols", "{radio: [s: 'lte', 'gsm']}", "14 0100 11");
         encode("symbols", "{radio: [s: 'bit7', '2']}", "14 0100 84");
+        encode("symbols", "{lte_bands: [s: 'band_1', 'band-20']}", "15 0800 0100080000000000");
         encode("symbols", "{radio: [u: u2]}", "14 0100 04"); /* the number of a bit */
         encode("symbols", "{radio: y5}", "14 0100 05");      /* all bits */
         encode("symbols", "{radio: [x:]}", "14 0100 00");    /* an empty array is of any type */

@@ -57,9 +57,9 @@ static void test_serving_system(void) {
                "operator: {mcc: q222, mnc: q50, name: 'Iliad', name_bytes: <49763a4c06>}, "
                "roaming_list: [a{sv}: {radio_interface: 'umts', roaming: 'off'}], daylight_saving: 'none', "
                "lac: q24500, cell_id: u18045647, detailed_service: {status: 'available', capability: "
-               "'cs-ps', "
+               "'cs_ps', "
                "hdr_status: 'none', hdr_hybrid: false, forbidden: false}, "
-               "call_barring: {cs: 'all-calls', ps: 'all-calls'}, psc: q290, plmn: '22250', "
+               "call_barring: {cs: 'all_calls', ps: 'all_calls'}, psc: q290, plmn: '22250', "
                "unknown_tlvs: [28: <00>]}");
 }
 
@@ -99,7 +99,7 @@ static void test_values_that_do_not_count(void) {
                "01 4dbe",                            /* tracking area 48717 */
                "{lte: {domain: 'camped', capability: 'ps', roaming: 'off', forbidden: false, cell_id: "
                "u48756236, "
-               "reject: {domain: 'ps', cause: 'no-suitable-cells-in-location-area'}, tac: q48717}}");
+               "reject: {domain: 'ps', cause: 'no_suitable_cells_in_location_area'}, tac: q48717}}");
 }
 
 int main(void) {

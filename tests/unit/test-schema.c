@@ -85,13 +85,20 @@ static void test_enums(void) {
         uint32_t value = 12345;
 
         check_str(schema_error_symbol(0), "success");
-        check_str(schema_error_symbol(26), "no-effect");
-        check_str(schema_error_symbol(7), "invalid-client-id");
-        check_str(schema_error_symbol(0xF005), "cat-envelope-command-failed");
+        check_str(schema_error_symbol(26), "no_effect");
+        check_str(schema_error_symbol(7), "invalid_client_id");
+        check_str(schema_error_symbol(0xF005), "cat_envelope_command_failed");
         check(!schema_error_symbol(18));
         check(!schema_error_symbol(0xFFFF));
+        check_int(schema_enum_value(schema_error_enum, "no_effect", &value), 0);
+        check_int(value, 26);
+        check_int(schema_enum_value(schema_error_enum, "invalid-client_id", &value), 0);
+        check_int(value, 7);
         check_int(schema_enum_value(schema_error_enum, "no-effect", &value), 0);
         check_int(value, 26);
+        check_int(schema_enum_value(schema_error_enum, "no effect", &value), -ENOENT);
+        check_int(schema_enum_value(schema_error_enum, "no-", &value), -ENOENT);
+        check_int(schema_enum_value(schema_error_enum, "", &value), -ENOENT);
         check_int(schema_enum_value(schema_error_enum, "no-such-thing", &value), -ENOENT);
         check_int(value, 26);
 }
@@ -236,10 +243,11 @@ static void test_rows(void) {
 
 static void test_enum_rows(void) {
         for (uint16_t i = 0; i < schema_n_enums; i++)
-                for (uint16_t k = 1; k < schema_enums[i].n; k++) {
+                for (uint16_t k = 0; k < schema_enums[i].n; k++) {
                         const SchemaEnumValue *v = schema_enum_values + schema_enums[i].first + k;
 
-                        check(v[-1].value <= v->value);
+                        check(k == 0 || v[-1].value <= v->value);
+                        check(*schema_string(v->symbol) && !strchr(schema_string(v->symbol), '-'));
                 }
 }
 
