@@ -29,6 +29,11 @@ typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
 #define EXPIRED_USEC (300 * USEC_PER_SEC)
 #define EXPIRED_MAX  32U
 
+/* Answers to what was never asked. One is a modem's whim; so many within such a time are, as a rule, those
+ * of another program that has the port open. */
+#define UNASKED_MAX  3U
+#define UNASKED_USEC (10 * USEC_PER_SEC)
+
 /* ---- request.c ---- */
 
 struct Request {
@@ -181,6 +186,7 @@ typedef enum MuxOddity {
         MUX_ODDITY_REQUEST,
         MUX_ODDITY_NO_CLIENT,
         MUX_ODDITY_NO_TRANSACTION,
+        MUX_ODDITY_SHARED,
         MUX_ODDITY_LATE,
         MUX_ODDITY_UNROUTED,
         MUX_ODDITY_CTL,
@@ -203,6 +209,8 @@ struct Mux {
         size_t n_services;
         MuxStatistics statistics;
         bool oddities[_MUX_ODDITY_MAX];
+        unsigned n_unasked; /* answers, since: */
+        uint64_t unasked_usec;
 
         ClientQueue clients; /* CTL's among them */
         ClientQueue runnable;

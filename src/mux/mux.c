@@ -213,6 +213,24 @@ Client *mux_find_client(Mux *m, uint16_t service, uint8_t id) {
         return NULL;
 }
 
+/* Until the modem is ready, what was asked by whoever had the port before us may still come. */
+static void note_unasked(Mux *m) {
+        uint64_t now = mux_now(m);
+
+        if (m->state != MUX_READY)
+                return;
+        if (now - m->unasked_usec >= UNASKED_USEC) {
+                m->unasked_usec = now;
+                m->n_unasked = 0;
+        }
+        if (++m->n_unasked == UNASKED_MAX)
+                mux_log_oddity(
+                        m, MUX_ODDITY_SHARED,
+                        "%u answers came that nobody here has asked for: another program seems to use "
+                        "the port",
+                        UNASKED_MAX);
+}
+
 static void on_response(Mux *m, const QmiMessage *message) {
         Client *c = mux_find_client(m, message->service, message->client);
         Transaction *t = c ? transaction_find(c, message) : NULL;
@@ -224,6 +242,7 @@ static void on_response(Mux *m, const QmiMessage *message) {
                                "response 0x%04x of service 0x%02x for client id %u, transaction %u, which "
                                "nobody waits for",
                                message->id, message->service, message->client, message->transaction);
+                note_unasked(m);
                 return;
         }
 

@@ -439,9 +439,40 @@ static void test_logged_once(void) {
         assert(count_lines(log, "belong to no frame") == 1);
         assert(count_lines(log, "malformed") == 1);
         assert(count_lines(log, "nobody waits for") == 1);
-        assert(count_lines(log, "\n") == 3);
+        assert(count_lines(log, "another program seems to use the port") == 1);
+        assert(count_lines(log, "\n") == 4);
         close(log);
         log_set_max_level(level);
+}
+
+static void tell_unasked(Bench *b, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                TELL(b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x09, /* NAS, client 9, which nobody has */
+                     0x02, 0x01, 0x00, 0x4F, 0x00, 0x00, 0x00);
+        bench_settle(b);
+}
+
+/* It takes several answers at a time to believe in another program. */
+static void test_shared_port(void) {
+        Bench b;
+
+        /* These are older than we. */
+        bench_init(&b);
+        bench_listen(&b);
+        (void) bench_next(&b);
+        tell_unasked(&b, UNASKED_MAX);
+        assert(!b.mux->oddities[MUX_ODDITY_SHARED]);
+        bench_done(&b);
+
+        bench_init_ready(&b);
+        for (unsigned i = 0; i < 3; i++) {
+                tell_unasked(&b, UNASKED_MAX - 1);
+                b.mux->unasked_usec -= UNASKED_USEC;
+        }
+        assert(!b.mux->oddities[MUX_ODDITY_SHARED]);
+        tell_unasked(&b, UNASKED_MAX);
+        assert(b.mux->oddities[MUX_ODDITY_SHARED]);
+        bench_done(&b);
 }
 
 static void test_free_gives_ids_back(void) {
@@ -481,6 +512,7 @@ int main(void) {
         test_port_loss();
         test_noise();
         test_logged_once();
+        test_shared_port();
         test_free_gives_ids_back();
         return 0;
 }
