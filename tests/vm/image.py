@@ -19,9 +19,12 @@ BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_rng"]
 MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcserial", "usbmon", "wwan", "qrtr",
            "tun", "dummy", "veth", "fuse", "loop", "ipv6", "unix", "af_packet", "autofs4", "button"]
 
+# Programs that use the same ports, for the tests of how qmid gets on with them. Nothing starts them but a test.
+RIVALS = ["libqmi-proxy", "libqmi-utils", "modemmanager"]
+
 # Services of the host that only cost time here, or cannot work: there is no clock, disk or seat.
 MASKED = """
-    ModemManager.service apt-daily-upgrade.timer apt-daily.timer dev-hugepages.mount
+    apt-daily-upgrade.timer apt-daily.timer dev-hugepages.mount
     dev-mqueue.mount dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     kmod-static-nodes.service ldconfig.service man-db.timer modprobe@.service
     proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount
@@ -47,6 +50,25 @@ def run(*command, **options):
     return subprocess.run([str(c) for c in command], check=True, text=True, capture_output=True, **options).stdout
 
 
+def reason_of(error):
+    """The last line that a program wrote."""
+    return (error.stderr.strip() or str(error)).splitlines()[-1]
+
+
+def unpack(archives, folder):
+    """Debian packages, as dpkg would, but runs nothing of theirs."""
+    for archive in archives.iterdir():
+        run("dpkg-deb", "-x", archive, folder)
+
+
+def merge_usr(folder):
+    """A folder named like one of the links in / would hide it."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if (folder / name).is_dir() and Path("/", name).is_symlink():
+            shutil.copytree(folder / name, folder / "usr" / name, dirs_exist_ok=True, symlinks=True)
+            shutil.rmtree(folder / name)
+
+
 class Image:
     def __init__(self, kernel_package):
         self.state = state_folder() / kernel_package
@@ -54,6 +76,7 @@ class Image:
         self.kernel = self.state / "vmlinux"
         self.initrd = self.state / "initrd"
         self.base = self.state / "base"
+        self.rivals = self.state / "rivals"
         self.kernel_package = kernel_package
 
     def make(self):
@@ -64,9 +87,13 @@ class Image:
             self._once("packages", self._fetch)
             self._once("vmlinux", self._unpack_kernel)
             self._once("modules", self._select_modules)
+            missing = self._fetch_rivals()
             # These change with the checkout, and are quick.
             self._make_initrd()
             self._make_base()
+            # Where there is no network the tests of them are skipped; this tells them why.
+            if missing:
+                (self.base / "rivals-missing").write_text(missing)
 
     def _once(self, name, make):
         """A folder or file appears under its name when it is whole."""
@@ -97,9 +124,29 @@ class Image:
         try:
             run("apt-get", "download", package, "busybox-static", "kmod", cwd=archives)
         except subprocess.CalledProcessError as e:
-            raise Unavailable(f"cannot fetch {package}: {e.stderr.strip().splitlines()[-1]}") from None
-        for archive in archives.iterdir():
-            run("dpkg-deb", "-x", archive, folder)
+            raise Unavailable(f"cannot fetch {package}: {reason_of(e)}") from None
+        unpack(archives, folder)
+        shutil.rmtree(archives)
+
+    def _fetch_rivals(self):
+        """Why they cannot be had; None if they can."""
+        try:
+            self._once("rivals", self._unpack_rivals)
+        except subprocess.CalledProcessError as e:
+            return f"cannot fetch {' '.join(RIVALS)}: {reason_of(e)}"
+        return None
+
+    def _unpack_rivals(self, folder):
+        """With all that this machine lacks to run them."""
+        archives = self.state / "rivals.archives"
+        shutil.rmtree(archives, ignore_errors=True)
+        archives.mkdir()
+        plan = run("apt-get", "install", "--simulate", "--no-install-recommends", *RIVALS)
+        lacking = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+        run("apt-get", "download", *{*RIVALS, *lacking}, cwd=archives)
+        folder.mkdir()
+        unpack(archives, folder)
+        merge_usr(folder)
         shutil.rmtree(archives)
 
     def _kernel_version(self):
@@ -191,15 +238,17 @@ class Image:
     def _make_base(self):
         shutil.rmtree(self.base, ignore_errors=True)
         shutil.copytree(self.state / "modules/lib/modules", self.base / "usr/lib/modules")
-        (self.base / "usr/sbin").mkdir(parents=True)
-        (self.base / "usr/bin").mkdir()
+        if self.rivals.exists():
+            shutil.copytree(self.rivals, self.base, symlinks=True, dirs_exist_ok=True)
+        for name in ("bin", "sbin"):
+            (self.base / "usr" / name).mkdir(exist_ok=True)
         shutil.copy(self._kmod(), self.base / "usr/bin/kmod")
         shutil.copy(self._busybox(), self.base / "usr/bin/busybox")
         for tool in ("depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"):
             (self.base / "usr/sbin" / tool).symlink_to("../bin/kmod")
 
         units = self.base / "etc/systemd/system"
-        units.mkdir(parents=True)
+        units.mkdir(parents=True, exist_ok=True)
         for name in ("vm.target", "vm-test.service"):
             shutil.copy(HERE / "units" / name, units)
         (units / "systemd-sysusers.service.d").mkdir()
