@@ -16,6 +16,7 @@ KIND_RULES = (
     ('*', 'reset', 'client'),
     ('*', 'set-event-report', 'client'),
     ('*', 'register-*', 'client'),
+    ('*', 'deregister-*', 'client'),
     ('*', 'indication-register', 'client'),
     ('*', 'refresh-register*', 'client'),
     ('*', 'refresh-complete', 'client'),
@@ -50,6 +51,7 @@ KIND_RULES = (
     ('wds', 'modify-profile', 'command'),
     ('wds', 'delete-profile', 'command'),
     ('wds', 'get-profile-*', 'query'),
+    ('dfs', '*', 'client'),
     ('*', 'get-supported-messages', 'query'),
 )
 

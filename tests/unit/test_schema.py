@@ -3,7 +3,7 @@
 
     python3 tests/unit/test_schema.py [SERVICE …]
 
-prints what a service file misses and where it differs."""
+prints what a service file misses, where it differs, and how much of the reference it covers."""
 
 import csv
 import re
@@ -21,8 +21,22 @@ from compile import Tables  # noqa: E402
 from model import Item, Message, Schema, Tlv, Type  # noqa: E402
 from schema import load  # noqa: E402
 
-SERVICES = ('ctl', 'dms', 'nas', 'uim', 'wda', 'wds')
-COMMON = ROOT / 'interfaces/common.toml'
+INTERFACES = ROOT / 'interfaces'
+COMMON = INTERFACES / 'common.toml'
+
+# Whose facts the schema must have, and whose are hints: nothing comes from these alone.
+SOURCES = ('libqmi-git', 'libqmi-1.32', 'gobiapi', 'gps-hal', 'linux', 'msm-kernel')
+HINTS = ('sierra-sdk', 'ios-fw')
+
+
+def listed_services() -> tuple[str, ...]:
+    """Those that the build compiles."""
+    text = (INTERFACES / 'meson.build').read_text(encoding='utf-8')
+    names = re.search(r'^interface_names = \[(.*?)\]', text, re.DOTALL | re.MULTILINE)[1]
+    return tuple(re.findall(r"'([a-z0-9-]+)'", names))
+
+
+SERVICES = listed_services()
 
 
 @cache
@@ -31,8 +45,21 @@ def reference(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(f))
 
 
-def from_libqmi(row: dict[str, str]) -> bool:
-    return bool({'libqmi-git', 'libqmi-1.32'} & set(row['sources'].split(';')))
+def accepted_sources(row: dict[str, str]) -> list[str]:
+    have = row['sources'].split(';')
+    return [s for s in SOURCES if s in have]
+
+
+def accepted(row: dict[str, str]) -> bool:
+    return bool(accepted_sources(row))
+
+
+def hint(row: dict[str, str]) -> bool:
+    return set(row['sources'].split(';')) <= set(HINTS)
+
+
+def key_of_service(row: dict[str, str]) -> str:
+    return row['service'].lower().replace('_', '-')
 
 
 # ---- the notation of the reference ----
@@ -259,12 +286,12 @@ def references(r: Ref):
         yield from references(f)
 
 
-def enum_values(name: str, libqmi_only: bool) -> list[int]:
+def enum_values(name: str, accepted_only: bool) -> list[int]:
     return list(
         dict.fromkeys(
             int(r['value'])
             for r in reference('enums')
-            if r['name'] == name and (from_libqmi(r) or not libqmi_only)
+            if r['name'] == name and (accepted(r) or not accepted_only)
         )
     )
 
@@ -454,33 +481,71 @@ class Difference:
 
 
 @dataclass
+class Count:
+    """Of the reference's rows of one kind."""
+
+    covered: int = 0
+    excepted: int = 0  # schema-exceptions.toml has a reason why not
+    required: int = 0
+    by_source: dict[str, list[int]] = field(
+        default_factory=lambda: {s: [0, 0] for s in SOURCES}
+    )  # covered or excepted, required
+
+    def add(self, row: dict[str, str], where: str, differs: bool):
+        reason = where in exceptions()
+        self.required += 1
+        self.covered += not differs
+        self.excepted += differs and reason
+        for s in accepted_sources(row):
+            self.by_source[s][0] += not differs or reason
+            self.by_source[s][1] += 1
+
+    def __str__(self):
+        return f'{self.covered}/{self.required}' + (
+            f' (+{self.excepted} excepted)' if self.excepted else ''
+        )
+
+
+@dataclass
 class Comparison:
-    counts: dict[str, int]
+    messages: Count
+    tlvs: Count
     differences: list[Difference]
+
+
+def known_bits(t: Type) -> set[int]:
+    """Of flags, or of a word that is split up."""
+    if t.kind == 'flags':
+        return {v for v, _ in t.enum.values}
+    have, at = set(), 0
+    for f in t.fields:
+        have |= set() if f.padding else set(range(at, at + f.bits))
+        at += f.bits
+    return have
 
 
 def compare_enum(ours: Type, words: list[tuple[int, Ref | None]]):
     """What one of our values lacks of what the reference says of its words."""
     for offset, word in words:
-        if not word or ':' not in word.annotation:
+        if not word or word.kind != 'bits' and ':' not in word.annotation:
             continue
-        kind, name = word.annotation.split(':')
         bits = word.width * 8
-        values = enum_values(name, True)
-        if kind == 'flags':
-            wanted = {offset * 8 + b for b in bit_numbers(values) if b < bits}
-            if ours.kind == 'flags':
-                have = {v for v, _ in ours.enum.values}
-            elif ours.kind == 'bits':
-                have, at = set(), 0
-                for f in ours.fields:
-                    have |= set() if f.padding else set(range(at, at + f.bits))
-                    at += f.bits
-            else:
-                yield f'{name} are flags, here is {ours.kind}'
+        kind, _, name = word.annotation.rpartition(':')
+        if word.kind == 'bits' or kind == 'flags':
+            if ours.kind not in ('flags', 'bits'):
+                yield f'{name or "this"} are flags, here is {ours.kind}'
                 continue
+            if word.kind == 'bits':
+                name, wanted, at = 'the word', set(), offset * 8
+                for part, n in word.bits:
+                    wanted |= set() if part.startswith('_pad') else set(range(at, at + n))
+                    at += n
+            else:
+                wanted = {offset * 8 + b for b in bit_numbers(enum_values(name, True)) if b < bits}
+            have = known_bits(ours)
             what = 'bits'
         else:
+            values = enum_values(name, True)
             # Below zero stands for "not known" inside a program where the word has no sign.
             wanted = {
                 v % (1 << bits)
@@ -513,7 +578,7 @@ def compare_tlv(row: dict[str, str], tlvs: list[Tlv]):
     if matching is None:
         yield f'{row["name"]}: the layout is not {row["layout"]}'
         return
-    if from_libqmi(row):
+    if accepted(row):
         for ours, words in matching:
             for text in compare_enum(ours, words) if ours else ():
                 yield f'{row["name"]}: {text}'
@@ -523,8 +588,8 @@ def compare_tlv(row: dict[str, str], tlvs: list[Tlv]):
 
 def compare(name: str, schema: Schema) -> Comparison:
     service = next(s for s in schema.services if s.name == name)
-    counts = dict.fromkeys(('messages', 'indications', 'TLVs'), 0)
-    differences: list[Difference] = []
+    result = Comparison(Count(), Count(), [])
+    differences = result.differences
 
     def ident(m: dict[str, str]) -> tuple[bool, int, int]:
         indication = m['kind'] == 'indication' if 'kind' in m else m['direction'] == 'indication'
@@ -537,19 +602,18 @@ def compare(name: str, schema: Schema) -> Comparison:
     }
     known_messages = set()
     for row in reference('messages'):
-        if row['service'].lower() != name:
+        if key_of_service(row) != name:
             continue
+        vendor = f' vendor {row["vendor"]}' if row['vendor'] else ''
+        where = f'{name} {row["message_id"]} {row["kind"]}{vendor}'
+        missing = ident(row) not in ours
         known_messages.add(ident(row))
-        if from_libqmi(row):
-            counts['indications' if row['kind'] == 'indication' else 'messages'] += 1
-            if ident(row) not in ours:
-                vendor = f' vendor {row["vendor"]}' if row['vendor'] else ''
-                differences.append(
-                    Difference(
-                        f'{name} {row["message_id"]} {row["kind"]}{vendor}',
-                        'missing: ' + row['name'],
-                    )
-                )
+        if accepted(row):
+            result.messages.add(row, where, missing)
+            if missing:
+                differences.append(Difference(where, 'missing: ' + row['name']))
+        elif not missing and hint(row):
+            differences.append(Difference(where, f'only a hint: {row["sources"]} alone has it'))
     for k, m in ours.items():
         if k not in known_messages:
             differences.append(
@@ -557,23 +621,23 @@ def compare(name: str, schema: Schema) -> Comparison:
             )
     known_tlvs = set()
     for row in reference('tlvs'):
-        if row['service'].lower() != name or ident(row) not in ours:
-            continue
         tlv = int(row['tlv_id'], 16)
-        if row['direction'] == 'response' and tlv == 2:
+        if key_of_service(row) != name or row['direction'] == 'response' and tlv == 2:
             continue
-        m = ours[ident(row)]
-        known_tlvs.add((ident(row), row['direction'], tlv))
         where = f'{name} {row["message_id"]} {row["direction"]} {row["tlv_id"]}'
-        found = [
-            t for t in (m.request if row['direction'] == 'request' else m.response) if t.id == tlv
-        ]
-        if from_libqmi(row):
-            counts['TLVs'] += 1
-            if not found:
-                differences.append(Difference(where, f'missing: {row["name"]}: {row["layout"]}'))
-        if found:
-            differences += [Difference(where, text) for text in compare_tlv(row, found)]
+        found: list[Tlv] = []
+        if m := ours.get(ident(row)):
+            known_tlvs.add((ident(row), row['direction'], tlv))
+            tlvs = m.request if row['direction'] == 'request' else m.response
+            found = [t for t in tlvs if t.id == tlv]
+        texts = list(compare_tlv(row, found)) if found else []
+        if accepted(row):
+            if m and not found:
+                texts = [f'missing: {row["name"]}: {row["layout"]}']
+            result.tlvs.add(row, where, not m or bool(texts))
+        elif found and hint(row):
+            texts.append(f'only a hint: {row["sources"]} alone has it')
+        differences += [Difference(where, text) for text in texts]
     for k, m in ours.items():
         for direction, tlvs in (
             ('request', m.request),
@@ -591,7 +655,7 @@ def compare(name: str, schema: Schema) -> Comparison:
                             f'{t.key()}: no source has such a TLV',
                         )
                     )
-    return Comparison(counts, differences)
+    return result
 
 
 @cache
@@ -607,7 +671,7 @@ def unexpected(c: Comparison) -> list[Difference]:
 
 @cache
 def the_schema() -> tuple[Schema, list[str]]:
-    return load([ROOT / f'interfaces/{name}.toml' for name in SERVICES], COMMON)
+    return load([INTERFACES / f'{name}.toml' for name in SERVICES], COMMON)
 
 
 def test_lint():
@@ -622,11 +686,14 @@ def pytest_generate_tests(metafunc):
 
 def test_service_covers_the_reference(name):
     comparison = compare(name, the_schema()[0])
-    assert comparison.counts['TLVs'] > 10
     assert [str(d) for d in unexpected(comparison)] == []
+    for count in comparison.messages, comparison.tlvs:
+        assert count.covered + count.excepted == count.required
+        for source, (covered, required) in count.by_source.items():
+            assert covered == required, source
 
 
-# What is done to wda.toml, and the row in which the comparison must see it.
+# What is done to a file, and the row in which the comparison must see it.
 DOCTORED = (
     ('request.0x1C  = "uplink-max-size: u32 B"', '', 'wda 0x0020 request 0x1C', 'missing'),
     (
@@ -684,50 +751,84 @@ DOCTORED = (
         'wda 0x0721 get-data-format',
         'no source has such a message',
     ),
+    (
+        'enhanced-idle = 6\n',
+        '',
+        'nas 0x002F response 0x15',
+        'bits [6] of the word are missing',
+    ),
+    (
+        'id     = 0x003B',
+        'id     = 0x0052',
+        'nas 0x0052 request/response',
+        'only a hint: sierra-sdk',
+    ),
 )
 
 
 def test_comparison_sees_what_is_wrong(tmp_path):
-    good = (ROOT / 'interfaces/wda.toml').read_text(encoding='utf-8')
-    path = tmp_path / 'wda.toml'
     for old, new, row, what in DOCTORED:
+        service = row.split()[0]
+        good = (INTERFACES / f'{service}.toml').read_text(encoding='utf-8')
         assert good.count(old) == 1, old
+        path = tmp_path / f'{service}.toml'
         path.write_text(good.replace(old, new), encoding='utf-8')
         schema, errors = load([path], COMMON)
         assert errors == []
-        assert any(d.row == row and what in d.what for d in compare('wda', schema).differences), (
-            new,
-            row,
-        )
+        differences = compare(service, schema).differences
+        assert any(d.row == row and what in d.what for d in differences), (new, row)
 
 
 def test_every_exception_is_needed():
     needed = {d.row for name in SERVICES for d in compare(name, the_schema()[0]).differences}
-    assert sorted(set(exceptions()) - needed) == []
+    of_files = {row for row in exceptions() if (INTERFACES / f'{row.split()[0]}.toml').is_file()}
+    assert sorted(set(exceptions()) - of_files) == []
+    listed = {row for row in of_files if row.split()[0] in SERVICES}
+    assert sorted(listed - needed) == []
     assert all(exceptions().values())
 
 
 def test_protocol_errors():
     ours = {value for value, _ in the_schema()[0].common.enums['qmi-error'].values}
-    assert {int(r['value']) for r in reference('errors') if from_libqmi(r)} - ours == set()
+    libqmi = {'libqmi-git', 'libqmi-1.32'}
+    assert {
+        int(r['value']) for r in reference('errors') if libqmi & set(r['sources'].split(';'))
+    } - ours == set()
+
+
+def coverage(name: str, c: Comparison) -> str:
+    """How many messages and TLVs of the reference a service has, and of which sources they are."""
+    sources = []
+    for s in SOURCES:
+        (messages, all_messages), (tlvs, all_tlvs) = c.messages.by_source[s], c.tlvs.by_source[s]
+        if all_messages:
+            sources.append(f'{s} {messages}/{all_messages} and {tlvs}/{all_tlvs}')
+    return f'{name}: {c.messages} messages, {c.tlvs} TLVs; {", ".join(sources) or "no source"}'
 
 
 def main(names: list[str]) -> int:
     failed = 0
+    totals = [0, 0, 0, 0]
     for name in names:
-        schema, errors = load([ROOT / f'interfaces/{name}.toml'], COMMON)
+        schema, errors = load([INTERFACES / f'{name}.toml'], COMMON)
         for error in errors:
             print(error)
+        if not schema.services:
+            failed += 1
+            continue
         comparison = compare(name, schema)
         for d in comparison.differences:
             print(f'{d}  (excepted: {exceptions()[d.row]})' if d.row in exceptions() else d)
         left = len(unexpected(comparison)) + len(errors)
-        print(
-            f'{name}: reference has'
-            f' {", ".join(f"{n} {what}" for what, n in comparison.counts.items())};'
-            f' {left} missing, different or wrong'
-        )
+        print(coverage(name, comparison) + f'; {left} missing, different or wrong')
         failed += left
+        for i, count in enumerate((comparison.messages, comparison.tlvs)):
+            totals[2 * i] += count.covered + count.excepted
+            totals[2 * i + 1] += count.required
+    print(
+        f'{len(names)} services: {totals[0]}/{totals[1]} messages, {totals[2]}/{totals[3]} TLVs,'
+        ' with what is excepted for a reason'
+    )
     return 1 if failed else 0
 
 
