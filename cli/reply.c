@@ -81,67 +81,6 @@ static int read_entries(sd_bus_message *m, const char *contents, Arena *a, Value
         return 0;
 }
 
-static int read_basic(sd_bus_message *m, char type, Value *ret) {
-        union {
-                int b;
-                uint8_t y;
-                int16_t n;
-                uint16_t q;
-                int32_t i;
-                uint32_t u;
-        } raw = {};
-        Value v = { .type = (ValueType) type };
-        int r;
-
-        switch (type) {
-        case 'b':
-                r = sd_bus_message_read_basic(m, type, &raw.b);
-                v.boolean = raw.b;
-                break;
-        case 'y':
-                r = sd_bus_message_read_basic(m, type, &raw.y);
-                v.u64 = raw.y;
-                break;
-        case 'n':
-                r = sd_bus_message_read_basic(m, type, &raw.n);
-                v.i64 = raw.n;
-                break;
-        case 'q':
-                r = sd_bus_message_read_basic(m, type, &raw.q);
-                v.u64 = raw.q;
-                break;
-        case 'i':
-                r = sd_bus_message_read_basic(m, type, &raw.i);
-                v.i64 = raw.i;
-                break;
-        case 'u':
-                r = sd_bus_message_read_basic(m, type, &raw.u);
-                v.u64 = raw.u;
-                break;
-        case 'x':
-                r = sd_bus_message_read_basic(m, type, &v.i64);
-                break;
-        case 't':
-                r = sd_bus_message_read_basic(m, type, &v.u64);
-                break;
-        case 'd':
-                r = sd_bus_message_read_basic(m, type, &v.number);
-                break;
-        case 's':
-        case 'o':
-        case 'g':
-                v.type = VALUE_STRING;
-                r = sd_bus_message_read_basic(m, type, &v.string);
-                break;
-        default:
-                r = -EBADMSG;
-        }
-        if (r < 0)
-                return r;
-        *ret = v;
-        return 0;
-}
-
 int reply_read(sd_bus_message *m, Arena *a, Value *ret) {
         const char *contents;
         const void *bytes;
@@ -181,6 +120,6 @@ int reply_read(sd_bus_message *m, Arena *a, Value *ret) {
                                                                         : -EBADMSG;
                 return read_elements(m, type, contents, a, ret);
         default:
-                return read_basic(m, type, ret);
+                return bus_read_basic(m, type, ret);
         }
 }

@@ -154,6 +154,66 @@ int bus_append_tlvs(sd_bus_message *m, const Tlv *tlvs, size_t n_tlvs) {
         return sd_bus_message_close_container(m);
 }
 
+int bus_read_basic(sd_bus_message *m, char type, Value *ret) {
+        union {
+                int b;
+                uint8_t y;
+                int16_t n;
+                uint16_t q;
+                int32_t i;
+                uint32_t u;
+                int64_t x;
+                uint64_t t;
+                double d;
+                const char *s;
+        } raw = {};
+        Value v = { .type = (ValueType) type };
+        int r;
+
+        r = sd_bus_message_read_basic(m, type, &raw);
+        if (r < 0)
+                return r;
+        switch (type) {
+        case 'b':
+                v.boolean = raw.b;
+                break;
+        case 'y':
+                v.u64 = raw.y;
+                break;
+        case 'n':
+                v.i64 = raw.n;
+                break;
+        case 'q':
+                v.u64 = raw.q;
+                break;
+        case 'i':
+                v.i64 = raw.i;
+                break;
+        case 'u':
+                v.u64 = raw.u;
+                break;
+        case 'x':
+                v.i64 = raw.x;
+                break;
+        case 't':
+                v.u64 = raw.t;
+                break;
+        case 'd':
+                v.number = raw.d;
+                break;
+        case 's':
+        case 'o':
+        case 'g':
+                v.type = VALUE_STRING;
+                v.string = raw.s;
+                break;
+        default: /* 'h' */
+                return -EBADMSG;
+        }
+        *ret = v;
+        return 0;
+}
+
 static int read_dict(sd_bus_message *m, Arena *a, unsigned depth, Value *ret, sd_bus_error *error);
 static int read_value(sd_bus_message *m, Arena *a, unsigned depth, Value *ret, sd_bus_error *error);
 
@@ -205,52 +265,18 @@ static int read_value(sd_bus_message *m, Arena *a, unsigned depth, Value *ret, s
         if (r < 0)
                 return r;
 
-        *ret = (Value){ .type = (ValueType) type };
         switch (type) {
-        case 'b': {
-                int b;
-                r = sd_bus_message_read_basic(m, type, &b);
-                ret->boolean = b;
-                return MIN(r, 0);
-        }
-        case 'y': {
-                uint8_t u;
-                r = sd_bus_message_read_basic(m, type, &u);
-                ret->u64 = u;
-                return MIN(r, 0);
-        }
-        case 'n': {
-                int16_t i;
-                r = sd_bus_message_read_basic(m, type, &i);
-                ret->i64 = i;
-                return MIN(r, 0);
-        }
-        case 'q': {
-                uint16_t u;
-                r = sd_bus_message_read_basic(m, type, &u);
-                ret->u64 = u;
-                return MIN(r, 0);
-        }
-        case 'i': {
-                int32_t i;
-                r = sd_bus_message_read_basic(m, type, &i);
-                ret->i64 = i;
-                return MIN(r, 0);
-        }
-        case 'u': {
-                uint32_t u;
-                r = sd_bus_message_read_basic(m, type, &u);
-                ret->u64 = u;
-                return MIN(r, 0);
-        }
+        case 'b':
+        case 'y':
+        case 'n':
+        case 'q':
+        case 'i':
+        case 'u':
         case 'x':
-                return MIN(sd_bus_message_read_basic(m, type, &ret->i64), 0);
         case 't':
-                return MIN(sd_bus_message_read_basic(m, type, &ret->u64), 0);
         case 'd':
-                return MIN(sd_bus_message_read_basic(m, type, &ret->number), 0);
         case 's':
-                return MIN(sd_bus_message_read_basic(m, type, &ret->string), 0);
+                return bus_read_basic(m, type, ret);
         case 'v':
                 r = sd_bus_message_enter_container(m, 'v', contents);
                 if (r < 0)

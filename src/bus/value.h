@@ -16,6 +16,8 @@ int bus_append_dict(sd_bus_message *m, const Value *dict);
 /* Appends a(yay). */
 int bus_append_tlvs(sd_bus_message *m, const Tlv *tlvs, size_t n_tlvs);
 
+/* Reads one basic type but a descriptor; text points into the message. 0, -EBADMSG, or what sd-bus says. */
+int bus_read_basic(sd_bus_message *m, char type, Value *ret);
 /* Reads a{sv}; strings and bytes point into the message. 0; -EINVAL and `error` filled in: too deep, too
  * many entries, a key that comes twice, a type that QMI has no use for, more than the arena holds;
  * -ENOMEM. */
