@@ -1,15 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Compiles the schema (docs/schema.md) into what the programs and the bus need of it: the rows of
-src/qmi/schema.h, the sentences of src/qmi/schema-text.h, and introspection data."""
+"""Compiles the schema (docs/schema.md) into what the programs, the bus and people need of it: the rows of
+src/qmi/schema.h, the sentences of src/qmi/schema-text.h, introspection data, the manual of the API."""
 
 import argparse
 import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from model import Enum, Field, Message, Schema, SchemaError, Service, Tlv, Type, camel, snake
+from manpage import man_pages
+from model import (
+    Enum,
+    Field,
+    Message,
+    Schema,
+    SchemaError,
+    Service,
+    Tlv,
+    Type,
+    camel,
+    interface,
+    snake,
+)
 from schema import load
+from webpage import web_pages
 
 SPDX = 'SPDX-License-Identifier: LGPL-2.1-or-later'
 
@@ -318,11 +332,6 @@ def messages_of(s: Service) -> list[Message]:
     ]
 
 
-def interface(s: Service) -> str:
-    """CTL has none: it belongs to the multiplexer."""
-    return '' if s.name == 'ctl' else f'org.qmid1.{camel(s.name)}'
-
-
 def text_source(schema: Schema) -> str:
     def table(name: str, texts: list[str]) -> str:
         return (
@@ -380,6 +389,8 @@ def main() -> int:
     parser.add_argument(
         '--xml', type=Path, metavar='DIR', help='D-Bus introspection, one file a service'
     )
+    parser.add_argument('--man', type=Path, metavar='DIR', help='man pages of the API')
+    parser.add_argument('--html', type=Path, metavar='DIR', help='the same as HTML')
     parser.add_argument(
         '--common',
         type=Path,
@@ -411,6 +422,10 @@ def main() -> int:
             for s in schema.services
             if interface(s)
         }
+    for folder, emit in ((args.man, man_pages), (args.html, web_pages)):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            outputs |= {folder / name: content for name, content in emit(schema).items()}
     for path, content in outputs.items():
         path.write_text(content, encoding='utf-8')
     return 0

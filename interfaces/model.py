@@ -256,6 +256,11 @@ class Service:
     indications: dict[str, Message] = field(default_factory=dict)
 
 
+def interface(s: Service) -> str:
+    """CTL has none: it belongs to the multiplexer."""
+    return '' if s.name == 'ctl' else f'org.qmid1.{camel(s.name)}'
+
+
 @dataclass
 class Scope:
     """The names that types of one file may use: its own and those of common.toml."""

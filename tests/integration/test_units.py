@@ -16,6 +16,8 @@ import qmidtest
 
 ROOT = qmidtest.ROOT
 
+SERVICES = [p.stem for p in (ROOT / "interfaces").glob("*.toml") if p.stem not in ("common", "ctl")]
+
 # Below the prefix: where systemd, udev, D-Bus and man look, on Debian.
 INSTALLED = {
     "bin/qmictl",
@@ -29,8 +31,13 @@ INSTALLED = {
     "share/man/man1/qmictl.1",
     "share/man/man5/org.qmid1.5",
     "share/man/man8/qmid.8",
-    *(f"share/dbus-1/interfaces/org.qmid1.{p.stem.capitalize()}.xml" for p in (ROOT / "interfaces").glob("*.toml")
-      if p.stem not in ("common", "ctl")),
+    "share/doc/qmid/html/errors.html",
+    "share/doc/qmid/html/index.html",
+    "share/man/man3/org.qmid1.Error.3",
+    *(name for service in SERVICES for name in (
+        f"share/dbus-1/interfaces/org.qmid1.{service.title().replace('-', '')}.xml",
+        f"share/doc/qmid/html/{service}.html",
+        f"share/man/man3/org.qmid1.{service.title().replace('-', '')}.3")),
 }
 
 
