@@ -107,7 +107,7 @@ class Bus:
     """One connection to a bus; as many as there are callers."""
 
     def __init__(self, address):
-        self.connection = open_dbus_connection(address, enable_fds=True)
+        self.connection = open_dbus_connection(address, enable_fds=True, auth_timeout=TIMEOUT)
         self.signals = collections.deque()
         self.rules = set()
         self.replies = {}
