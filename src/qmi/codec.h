@@ -17,6 +17,13 @@
 int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
                    size_t n_tlvs, Arena *a, Value *ret);
 
+/* Overwrites in place, before a message is shown to somebody else, what gives away a secret or who the
+ * subscriber is: the fields that the schema marks `secret` or puts into class identity. Text becomes
+ * asterisks, numbers and bytes become 0, all lengths stay. A TLV with such fields that does not decode is
+ * overwritten whole. */
+void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, uint8_t *tlvs,
+                  size_t n_tlvs);
+
 /* What was wrong with a value on its way in: the field, spelled as the caller spelled it
  * ("lte.rsrp", "profiles.2.name"), and why. Never shows the value of a secret field. */
 typedef struct CodecError {

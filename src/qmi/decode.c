@@ -3,24 +3,11 @@
 
 #include "qmi/address.h"
 #include "qmi/codec.h"
+#include "qmi/decode.h"
 #include "qmi/text.h"
 #include "qmi/word.h"
 
 #define STRUCT_FIELDS_MAX 255U /* the compiler of the schema sees to it */
-
-typedef struct Cursor {
-        const uint8_t *next;
-        size_t left;
-        Arena *arena;
-} Cursor;
-
-/* What is to be known of a value beside it. */
-typedef struct Aside {
-        bool absent;          /* it is there and stands for no value */
-        bool lossy;           /* a text that does not show its bytes, which are: */
-        const uint8_t *bytes; /* (in the input) */
-        size_t n_bytes;
-} Aside;
 
 static const uint8_t *take(Cursor *c, size_t n) {
         const uint8_t *p = c->next;
@@ -274,8 +261,7 @@ static int decode_array(Cursor *c, const SchemaType *t, const uint64_t *words, V
         return 0;
 }
 
-/* Puts a field under its key, and beside it the bytes of a text that does not show them. */
-static int add_field(Value *dict, Arena *a, const SchemaField *f, const Value *v, const Aside *aside) {
+int decode_add_field(Value *dict, Arena *a, const SchemaField *f, const Value *v, const Aside *aside) {
         Value *place;
 
         place = value_dict_add(dict, a, schema_string(f->name));
@@ -292,9 +278,13 @@ static int add_field(Value *dict, Arena *a, const SchemaField *f, const Value *v
         return 0;
 }
 
-/* Also of a TLV, which is a field on its own. */
-static int decode_field(Cursor *c, const SchemaField *f, const uint64_t *words, uint64_t *ret_word,
-                        Value *ret, Aside *aside) {
+bool decode_field_is_private(const SchemaField *f) {
+        return f->flags & SCHEMA_SECRET || f->access == ACCESS_IDENTITY;
+}
+
+int decode_field(Cursor *c, const SchemaField *f, const uint64_t *words, uint64_t *ret_word, Value *ret,
+                 Aside *aside) {
+        unsigned n_private = c->n_private;
         const uint8_t *valid = NULL;
         int r;
 
@@ -303,7 +293,10 @@ static int decode_field(Cursor *c, const SchemaField *f, const uint64_t *words, 
                 if (!valid)
                         return -EBADMSG;
         }
+        /* Counts and masks say where things are, not what they are. */
+        c->n_private = f->flags & SCHEMA_HIDDEN ? 0 : n_private + decode_field_is_private(f);
         r = decode_type(c, schema_types + f->type, words, ret_word, ret, aside);
+        c->n_private = n_private;
         if (r < 0)
                 return r;
         if (valid && *valid == 0)
@@ -337,7 +330,7 @@ static int decode_struct(Cursor *c, const SchemaType *t, Value *ret) {
                         return r;
                 if (f->flags & SCHEMA_HIDDEN || aside.absent)
                         continue;
-                r = add_field(&dict, c->arena, f, &v, &aside);
+                r = decode_add_field(&dict, c->arena, f, &v, &aside);
                 if (r < 0)
                         return r;
         }
@@ -371,7 +364,7 @@ static int decode_bits(Cursor *c, const SchemaType *t, Value *ret) {
                         return r;
                 if (aside.absent)
                         continue;
-                r = add_field(&dict, c->arena, f, &v, &aside);
+                r = decode_add_field(&dict, c->arena, f, &v, &aside);
                 if (r < 0)
                         return r;
         }
@@ -379,8 +372,35 @@ static int decode_bits(Cursor *c, const SchemaType *t, Value *ret) {
         return 0;
 }
 
+/* What a value took in the input, behind the prefix that says how long it is. */
+static void mask_value(const SchemaType *t, const uint8_t *begin, const uint8_t *end) {
+        size_t n_prefix = t->length == LENGTH_PREFIX ? t->width : 0;
+        uint8_t *p = (uint8_t *) (uintptr_t) begin + n_prefix;
+        int fill = 0;
+
+        if (t->kind == SCHEMA_ARRAY || t->kind == SCHEMA_STRUCT)
+                return; /* their parts are masked already */
+        if (t->kind == SCHEMA_STRING)
+                fill = t->coding == TEXT_BCD ? 0xFF : '*';
+        memset(p, fill, (size_t) (end - p));
+}
+
+static int decode_kind(Cursor *c, const SchemaType *t, const uint64_t *words, uint64_t *ret_word, Value *ret,
+                       Aside *aside);
+
 /* `ret_word` is written for what other fields can refer to: numbers and enums. */
 static int decode_type(Cursor *c, const SchemaType *t, const uint64_t *words, uint64_t *ret_word, Value *ret,
+                       Aside *aside) {
+        const uint8_t *begin = c->next;
+        int r;
+
+        r = decode_kind(c, t, words, ret_word, ret, aside);
+        if (r >= 0 && c->masks && c->n_private > 0)
+                mask_value(t, begin, c->next);
+        return r;
+}
+
+static int decode_kind(Cursor *c, const SchemaType *t, const uint64_t *words, uint64_t *ret_word, Value *ret,
                        Aside *aside) {
         const uint8_t *p;
 
@@ -421,115 +441,4 @@ static int decode_type(Cursor *c, const SchemaType *t, const uint64_t *words, ui
                 break;
         }
         return -EBADMSG;
-}
-
-/* The first row of a TLV, or where it would be. */
-static size_t find_tlv(SchemaTlvs rows, uint8_t id) {
-        size_t low = rows.first, high = low + rows.n;
-
-        while (low < high) {
-                size_t middle = (low + high) / 2;
-
-                if (schema_tlvs[middle].id < id)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return low;
-}
-
-/* Adds a TLV to `dict` in the first layout that takes all of its bytes, or else the first that can be
- * decoded. 1 if nothing of it is left to be told, 0 if it is unknown or has bytes left over, -ENOMEM. */
-static int decode_tlv(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a, Value *dict) {
-        size_t end = rows.first + rows.n;
-        const SchemaField *found = NULL;
-        Aside found_aside = {};
-        bool exact = false;
-        Value found_value;
-        int r;
-
-        for (size_t i = find_tlv(rows, tlv->id); i < end && schema_tlvs[i].id == tlv->id && !exact; i++) {
-                const SchemaTlv *row = schema_tlvs + i;
-                Cursor c = { .next = tlv->bytes, .left = tlv->n_bytes, .arena = a };
-                Aside aside = {};
-                uint64_t word;
-                Value v;
-
-                if (!schema_tlv_is_for(row, vendor))
-                        continue;
-                r = decode_field(&c, &row->field, NULL, &word, &v, &aside);
-                if (r == -EBADMSG)
-                        continue;
-                if (r < 0)
-                        return r;
-                exact = c.left == 0;
-                if (found && !exact)
-                        continue;
-                found = &row->field;
-                found_value = v;
-                found_aside = aside;
-        }
-
-        if (found && !found_aside.absent) {
-                r = add_field(dict, a, found, &found_value, &found_aside);
-                if (r < 0)
-                        return r;
-        }
-        return exact;
-}
-
-static int add_unknown(Value *unknown, Arena *a, const Tlv *tlv) {
-        if (unknown->n >= unknown->n_allocated) {
-                uint32_t n = unknown->n_allocated > 0 ? 2 * unknown->n_allocated : 4;
-                Tlv *tlvs = arena_alloc(a, n * sizeof(Tlv));
-
-                if (!tlvs)
-                        return -ENOMEM;
-                if (unknown->n > 0)
-                        memcpy(tlvs, unknown->tlvs, unknown->n * sizeof(Tlv));
-                unknown->tlvs = tlvs;
-                unknown->n_allocated = n;
-        }
-        unknown->tlvs[unknown->n++] = *tlv;
-        return 0;
-}
-
-int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
-                   size_t n_tlvs, Arena *a, Value *ret) {
-        SchemaTlvs rows = m ? message_tlvs(m, type) : (SchemaTlvs){};
-        Value dict = { .type = VALUE_DICT }, unknown = { .type = VALUE_TLVS }, *place;
-        TlvReader reader = tlv_reader(tlvs, n_tlvs);
-        bool seen[UINT8_MAX + 1] = {};
-        Tlv tlv;
-        int r;
-
-        while ((r = tlv_next(&reader, &tlv)) > 0) {
-                if (seen[tlv.id])
-                        r = 0;
-                else if (type == QMI_RESPONSE && tlv.id == TLV_RESULT)
-                        r = tlv.n_bytes == 4;
-                else
-                        r = decode_tlv(rows, vendor, &tlv, a, &dict);
-                if (r == 0)
-                        r = add_unknown(&unknown, a, &tlv);
-                if (r < 0)
-                        return r;
-                seen[tlv.id] = true;
-        }
-        if (r < 0) {
-                tlv = (Tlv){ .n_bytes = (uint16_t) MIN(reader.left, (size_t) UINT16_MAX),
-                             .bytes = reader.next };
-                r = add_unknown(&unknown, a, &tlv);
-                if (r < 0)
-                        return r;
-        }
-
-        if (unknown.n > 0) {
-                place = value_dict_add(&dict, a, "unknown_tlvs");
-                if (!place)
-                        return -ENOMEM;
-                *place = unknown;
-        }
-        *ret = dict;
-        return 0;
 }
