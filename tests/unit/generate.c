@@ -263,6 +263,7 @@ static Value generate_address(const SchemaType *t, Source *s, Arena *a) {
 typedef struct Plan {
         size_t counts[UINT8_MAX + 1];
         const SchemaCoding *codings[UINT8_MAX + 1];
+        uint64_t masks[UINT8_MAX + 1]; /* one bit can be for several fields */
 } Plan;
 
 static Value generate_type(const SchemaType *t, const Plan *plan, Source *s, Arena *a);
@@ -282,11 +283,19 @@ static bool may_be_absent(const SchemaField *f, const SchemaType *t) {
         return f->flags & (SCHEMA_VALID_BYTE | SCHEMA_VALID_BIT) || schema_numbers[t->number].has_sentinel;
 }
 
+static bool is_absent(const SchemaField *f, const SchemaType *t, const Plan *plan, Source *s) {
+        /* What shares a count is there, so that the others may be. */
+        if (t->length == LENGTH_FIELD || !may_be_absent(f, t))
+                return false;
+        if (f->flags & SCHEMA_VALID_BIT)
+                return !(plan->masks[f->mask_field] >> f->mask_bit & 1);
+        return source_below(s, 3) == 0;
+}
+
 static void generate_field(Value *dict, const SchemaField *f, const Plan *plan, Source *s, Arena *a) {
         const SchemaType *t = schema_types + f->type;
 
-        /* What shares a count is there, so that the others may be. */
-        if (may_be_absent(f, t) && t->length != LENGTH_FIELD && source_below(s, 3) == 0)
+        if (is_absent(f, t, plan, s))
                 return;
         if (s->wild && source_byte(s) == 1)
                 return;
@@ -302,6 +311,8 @@ static Value generate_struct(const SchemaType *t, Source *s, Arena *a) {
                 size_t n = 0;
 
                 plan.counts[i] = 2 * source_below(s, 3);
+                if (schema_fields[t->item + i].flags & SCHEMA_HIDDEN)
+                        plan.masks[i] = source_word(s);
                 if (!(ft->flags & SCHEMA_CODING_BY_FIELD))
                         continue;
                 while (!schema_codings[ft->coding + n].is_last)
