@@ -321,7 +321,7 @@ static int parse_value(Args *a, const SchemaType *t, unsigned bits, bool secret,
 
         if (w->children)
                 return fail(a, "%s: no such field", w->children->path);
-        r = scalar_parse(t, bits, w->text, a->arena, ret, &why);
+        r = scalar_parse(t, bits, secret, w->text, a->arena, ret, &why);
         if (r == -EINVAL)
                 return fail(a, "%s: %s", w->path, why);
         return r < 0 ? r : 1;

@@ -136,12 +136,10 @@ static int double_parse(const char *word, double *ret) {
 }
 
 /* The symbol as the schema has it, or the number in decimal; both are what the bus takes. */
-static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const char **ret,
+static int symbol_parse(const SchemaType *t, bool secret, const char *word, Arena *a, const char **ret,
                         const char **ret_why) {
-        const SchemaEnum *e = &schema_enums[t->item];
-        Suggestions near = { .wrong = word };
+        char text[NO_SYMBOL_TEXT_MAX];
         bool negative;
-        char text[128];
         uint32_t known;
         uint64_t v;
         char *s;
@@ -150,8 +148,6 @@ static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const c
                 *ret = schema_enum_symbol(t->item, known);
                 return 0;
         }
-        for (uint16_t i = 0; i < e->n; i++)
-                suggestions_add(&near, schema_string(schema_enum_values[e->first + i].symbol));
 
         if (t->kind == SCHEMA_ENUM && magnitude_parse(word, &negative, &v) >= 0) {
                 if (t->flags & SCHEMA_SIGNED ? v > (UINT64_C(1) << (t->width * 8 - 1)) - !negative
@@ -169,9 +165,8 @@ static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const c
                 }
                 s = arena_printf(a, "bit%" PRIu64, v);
         } else {
-                *ret_why = arena_printf(a, "%s of %s%s",
-                                        t->kind == SCHEMA_ENUM ? "is none" : "has a word that is none",
-                                        schema_string(e->name), suggestions_text(&near, text, sizeof(text)));
+                *ret_why = arena_printf(a, "%s",
+                                        no_symbol_text(t->item, secret ? NULL : word, text, sizeof(text)));
                 return *ret_why ? -EINVAL : -ENOMEM;
         }
         if (!s)
@@ -180,7 +175,8 @@ static int symbol_parse(const SchemaType *t, const char *word, Arena *a, const c
         return 0;
 }
 
-static int flags_parse(const SchemaType *t, const char *word, Arena *a, Value *ret, const char **ret_why) {
+static int flags_parse(const SchemaType *t, bool secret, const char *word, Arena *a, Value *ret,
+                       const char **ret_why) {
         size_t n = *word ? 1 : 0;
         bool negative;
         uint64_t v;
@@ -222,7 +218,7 @@ static int flags_parse(const SchemaType *t, const char *word, Arena *a, Value *r
                 one = arena_strndup(a, p, length);
                 if (!one)
                         return -ENOMEM;
-                r = symbol_parse(t, one, a, &symbol, ret_why);
+                r = symbol_parse(t, secret, one, a, &symbol, ret_why);
                 if (r < 0)
                         return r;
                 ret->elements[ret->n++] = (Value){ .type = VALUE_STRING, .string = symbol };
@@ -231,7 +227,7 @@ static int flags_parse(const SchemaType *t, const char *word, Arena *a, Value *r
         return 0;
 }
 
-int scalar_parse(const SchemaType *t, unsigned bits, const char *word, Arena *a, Value *ret,
+int scalar_parse(const SchemaType *t, unsigned bits, bool secret, const char *word, Arena *a, Value *ret,
                  const char **ret_why) {
         unsigned width = bits > 0 ? bits : t->width * 8U;
         Value v = { .type = (ValueType) schema_string(t->signature)[0] };
@@ -265,12 +261,12 @@ int scalar_parse(const SchemaType *t, unsigned bits, const char *word, Arena *a,
                 v.boolean = r;
                 break;
         case SCHEMA_ENUM:
-                r = symbol_parse(t, word, a, &v.string, ret_why);
+                r = symbol_parse(t, secret, word, a, &v.string, ret_why);
                 if (r < 0)
                         return r;
                 break;
         case SCHEMA_FLAGS:
-                r = flags_parse(t, word, a, &v, ret_why);
+                r = flags_parse(t, secret, word, a, &v, ret_why);
                 if (r < 0)
                         return r;
                 break;

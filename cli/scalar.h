@@ -12,8 +12,9 @@ bool scalar_is(const SchemaType *t);
 
 /* `bits`: the width of a field in a bit-packed word, else 0. Flags are words with commas between them, bytes
  * are hexadecimal digits with or without colons. Text is copied. 0; -EINVAL and in `ret_why` what is wrong,
- * to be read after the name of the field ("is no number"), which never shows the word itself; -ENOMEM. */
-int scalar_parse(const SchemaType *t, unsigned bits, const char *word, Arena *a, Value *ret,
+ * to be read after the name of the field ("is no number"), which does not show the word where it is
+ * `secret`; -ENOMEM. */
+int scalar_parse(const SchemaType *t, unsigned bits, bool secret, const char *word, Arena *a, Value *ret,
                  const char **ret_why);
 
 /* Hexadecimal digits, two a byte, with colons or blanks between bytes. 0, -EINVAL, -ENOMEM. */

@@ -6,6 +6,10 @@
 
 #include "qmi/text.h"
 
+#define WRONG_SHOWN          40U
+#define SYMBOLS_LISTED       12U
+#define SYMBOLS_LISTED_BYTES 300U /* with what is before them, so that the hint has room */
+
 /* As snprintf(), behind what is there already. */
 static void add(char *text, size_t n_text, const char *format, ...) _printf_(3, 4);
 static void add(char *text, size_t n_text, const char *format, ...) {
@@ -138,5 +142,35 @@ const char *suggestions_text(const Suggestions *s, char *text, size_t n_text) {
         for (size_t i = 0; i < s->n; i++)
                 add(text, n_text, "%s%s%s", i == 0 ? "; did you mean " : ", ", s->names[i],
                     i + 1 == s->n ? "?" : "");
+        return text;
+}
+
+const char *no_symbol_text(uint16_t enum_row, const char *wrong, char *text, size_t n_text) {
+        const SchemaEnum *row = schema_enums + enum_row;
+        Suggestions near = { .wrong = wrong };
+        char hint[256] = "";
+        size_t n_shown;
+
+        text[0] = 0;
+        if (wrong) {
+                n_shown = strnlen(wrong, WRONG_SHOWN);
+                while (n_shown > 0 && (wrong[n_shown] & 0xC0) == 0x80) /* not in the middle of a character */
+                        n_shown--;
+                add(text, n_text, "'%.*s' is none of ", (int) n_shown, wrong);
+        } else
+                add(text, n_text, "the value is none of ");
+
+        for (size_t i = 0; i < row->n; i++) {
+                const char *symbol = schema_string(schema_enum_values[row->first + i].symbol);
+
+                if (i == SYMBOLS_LISTED || strlen(text) + strlen(symbol) > SYMBOLS_LISTED_BYTES) {
+                        add(text, n_text, ", …");
+                        break;
+                }
+                add(text, n_text, "%s%s", i > 0 ? ", " : "", symbol);
+        }
+        for (size_t i = 0; wrong && i < row->n; i++)
+                suggestions_add(&near, schema_string(schema_enum_values[row->first + i].symbol));
+        add(text, n_text, "%s", suggestions_text(&near, hint, sizeof(hint)));
         return text;
 }

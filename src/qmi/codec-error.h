@@ -29,3 +29,8 @@ typedef struct Suggestions {
 void suggestions_add(Suggestions *s, const char *name);
 /* "; did you mean a, b?" or nothing, in `text`. */
 const char *suggestions_text(const Suggestions *s, char *text, size_t n_text);
+
+/* "'fly' is none of online, low_power" with what may have been meant; of many symbols the first few and "…",
+ * in `text`. `wrong` NULL: a secret, which is neither shown nor guessed at. */
+#define NO_SYMBOL_TEXT_MAX 512U
+const char *no_symbol_text(uint16_t enum_row, const char *wrong, char *text, size_t n_text);

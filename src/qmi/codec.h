@@ -27,7 +27,7 @@ void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, 
 /* What was wrong with a value on its way in: the field, spelled as the caller spelled it
  * ("lte.rsrp", "profiles.2.name"), and why. Never shows the value of a secret field. */
 typedef struct CodecError {
-        char text[256];
+        char text[640];
 } CodecError;
 
 /* Encodes a dictionary (VALUE_DICT) as the TLVs of a message. Values are taken as dbus-api says: any

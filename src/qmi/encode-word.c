@@ -6,8 +6,6 @@
 
 #include "qmi/word.h"
 
-#define SYMBOLS_LISTED 8U /* of an enum in an error; of a larger one those that are near */
-
 /* "300 does not fit in i16" */
 static int does_not_fit(CodecError *error, const CodecPath *at, const char *value, bool is_signed,
                         unsigned bits) {
@@ -98,26 +96,11 @@ static bool parse_decimal(const char *s, Value *ret) {
         return errno == 0;
 }
 
-/* "'fly' is none of online, low_power" */
 static int no_symbol(CodecError *error, const CodecPath *at, uint16_t enum_row, const char *wrong) {
-        const SchemaEnum *row = schema_enums + enum_row;
-        const SchemaEnumValue *values = schema_enum_values + row->first;
-        Suggestions near = { .wrong = wrong };
-        char text[160] = "";
-        size_t n = 0;
+        char text[NO_SYMBOL_TEXT_MAX];
 
-        if (at->is_secret)
-                return codec_fail(error, at, "the value is no symbol of %s", schema_string(row->name));
-        if (row->n > SYMBOLS_LISTED) {
-                for (size_t i = 0; i < row->n; i++)
-                        suggestions_add(&near, schema_string(values[i].symbol));
-                return codec_fail(error, at, "'%.40s' is no symbol of %s%s", wrong, schema_string(row->name),
-                                  suggestions_text(&near, text, sizeof(text)));
-        }
-        for (size_t i = 0; i < row->n && n < sizeof(text); i++)
-                n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%s", i > 0 ? ", " : "",
-                                       schema_string(values[i].symbol));
-        return codec_fail(error, at, "'%.40s' is none of %s", wrong, text);
+        return codec_fail(error, at, "%s",
+                          no_symbol_text(enum_row, at->is_secret ? NULL : wrong, text, sizeof(text)));
 }
 
 static int enum_to_word(CodecError *error, const CodecPath *at, const SchemaType *t, const Value *v,

@@ -77,7 +77,11 @@ MISTAKES = [
     ("text too long for its limit", "Dms", "ActivateManual", {
         "activation": {"spc": "0", "system_id": 1, "mobile_directory_number": "", "mobile_id_number": ""},
         "mn_ha_key": "k" * 17}, ["mn_ha_key", "17"]),
-    ("unknown symbol", "Dms", "SetOperatingMode", {"mode": "fly"}, ["mode", "fly"]),
+    ("unknown symbol", "Dms", "SetOperatingMode", {"mode": "fly"},
+     ["mode: 'fly' is none of online, low_power, factory_test, offline, reset, shutting_down, persistent_low_power, "
+      "mode_only_low_power, unknown"]),
+    ("nearly a symbol", "Nas", "SetSystemSelectionPreference", {"modes": ["umts", "lt"]},
+     ["modes.1: 'lt' is none of ", "; did you mean lte"]),
     ("symbol as number, too large", "Dms", "SetOperatingMode", {"mode": "256"}, ["mode", "256"]),
     ("unknown flag", "Nas", "SetSystemSelectionPreference", {"modes": ["lte", "6g"]}, ["modes.1", "6g"]),
     ("flag that has no bit", "Nas", "SetSystemSelectionPreference", {"modes": ["bit16"]}, ["modes.0", "16"]),

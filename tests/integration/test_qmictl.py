@@ -188,7 +188,9 @@ BAD_CALLS = {
     ("call", "nas", "get-signal-info", "x=1"): "nas get-signal-info: x: no such field",
     ("call", "nas", "get-signal-info", "secret-word"): "argument 1 behind the message is not of the form KEY=VALUE",
     ("call", "dms", "set-operating-mode"): "dms set-operating-mode: mode: missing",
-    ("call", "dms", "set-operating-mode", "mode=offlne"): "mode: is none of operating-mode; did you mean offline",
+    ("call", "dms", "set-operating-mode", "mode=offlne"):
+        "mode: 'offlne' is none of online, low_power, factory_test, offline, reset, shutting_down, "
+        "persistent_low_power, mode_only_low_power, unknown; did you mean offline, online?",
     ("call", "nas", "set-event-report", "ecio.report=1"): "ecio.delta: missing",
     ("call", "nas", "set-event-report", "ecio.report=1", "ecio.delta=0.3"): "ecio.delta: 0.3 is no multiple of 0.5",
     ("call", "nas", "set-event-report", "ecio.report=1", "ecio.delta=999"): "ecio.delta: ",

@@ -142,8 +142,9 @@ static void test_scalars(void) {
         arena_done(&a);
 
         bad("on=maybe", "on: is neither yes nor no");
-        bad("colour=red", "colour: is none of colour");
-        bad("colour=bleu", "colour: is none of colour; did you mean blue?");
+        bad("colour=green", "colour: 'green' is none of none, dark_red, blue");
+        bad("colour=bleu", "colour: 'bleu' is none of none, dark_red, blue; did you mean blue?");
+        bad("colour=dark-rad", "colour: 'dark-rad' is none of none, dark_red, blue; did you mean dark_red?");
         bad("colour=65536", "colour: is out of range");
         bad("colour=-1", "colour: is out of range");
         bad("level=128", "level: is out of range");
@@ -179,8 +180,10 @@ static void test_flags(void) {
         check_flags("parts=0x23", "first second_part third ");
         check_flags("parts=128", "bit7 ");
         check_flags("parts=", "");
-        bad("parts=fourth", "parts: has a word that is none of part");
-        bad("parts=first,", "parts: has a word that is none of part");
+        bad("parts=fourth", "parts: 'fourth' is none of first, second_part, third");
+        bad("parts=first,", "parts: '' is none of first, second_part, third");
+        bad("parts=second,first",
+            "parts: 'second' is none of first, second_part, third; did you mean second_part?");
         bad("parts=bit8", "parts: has a bit out of range, bit0 to bit7");
         bad("parts=256", "parts: is out of range");
 }
@@ -337,6 +340,14 @@ static void test_secrets(void) {
         check(strncmp(error.text, "door.code_bytes: secret", strlen("door.code_bytes: secret")) == 0);
         check_int(parse("vault", &p, &a, &dict, &error, WORDS("lock.number=8642")), -EINVAL);
         check(strncmp(error.text, "lock.number: secret", strlen("lock.number: secret")) == 0);
+
+        /* A wrong symbol is not repeated, nor what it is like. */
+        p = (Person){ .input = "bleu", .answer = "1234" };
+        check_int(parse("unlock", &p, &a, &dict, &error, WORDS("pin.id=blue", "shade=-")), -EINVAL);
+        check_str(error.text, "shade: the value is none of none, dark_red, blue");
+        p = (Person){ .input = "first,secnd", .answer = "1234" };
+        check_int(parse("unlock", &p, &a, &dict, &error, WORDS("pin.id=blue", "marks=-")), -EINVAL);
+        check_str(error.text, "marks: the value is none of first, second_part, third");
 
         /* A list of secrets by standard input. */
         p = (Person){ .input = "0102,03", .answer = "1234" };

@@ -98,6 +98,11 @@ static void test_scale(void) {
         refuse("numbers", "{tenth: 'x'}", "tenth: a number is expected, not text");
 }
 
+#define NINES "999999999999999999999999999999999999"
+#define FIRST_BANDS                                                                                       \
+        "gsm_450, gsm_850, gsm_900, gsm_1800, wcdma_2100, wcdma_900, lte_1, lte_2, lte_3, lte_7, lte_8, " \
+        "lte_20, …"
+
 static void test_enum(void) {
         encode("symbols", "{mode: 'low_power'}", "01 0100 01");
         encode("symbols", "{mode: 'low-power'}", "01 0100 01");
@@ -117,9 +122,16 @@ static void test_enum(void) {
         refuse("symbols", "{mode: '99999999999999999999'}",
                "mode: '99999999999999999999' is none of online, low_power, factory_test, offline");
         refuse("symbols", "{mode: true}", "mode: a symbol or an integer is expected, not a boolean");
+        refuse("symbols", "{mode: 'onlin'}",
+               "mode: 'onlin' is none of online, low_power, factory_test, offline; did you mean online?");
+        refuse("symbols", "{mode: 'low-powr'}",
+               "mode: 'low-powr' is none of online, low_power, factory_test, offline; did you mean "
+               "low_power?");
         refuse("symbols", "{band: 'gsm-1900'}",
-               "band: 'gsm-1900' is no symbol of band; did you mean gsm_900, gsm_1800, gsm_450?");
-        refuse("symbols", "{band: 'zzz'}", "band: 'zzz' is no symbol of band");
+               "band: 'gsm-1900' is none of " FIRST_BANDS "; did you mean gsm_900, gsm_1800, gsm_450?");
+        refuse("symbols", "{band: 'zzz'}", "band: 'zzz' is none of " FIRST_BANDS);
+        refuse("symbols", "{band: '" NINES "99990'}", "band: '" NINES "9999' is none of " FIRST_BANDS);
+        refuse("symbols", "{band: '" NINES "999é'}", "band: '" NINES "999' is none of " FIRST_BANDS);
         refuse("symbols", "{modes: [s: 'online', 'fly']}",
                "modes.1: 'fly' is none of online, low_power, factory_test, offline");
 }
@@ -300,11 +312,11 @@ static void test_secret(void) {
         refuse("set-secret", "{info: {pin_id: y0, pin_value: '1'}, number: i777}",
                "number: the value does not fit in i8");
         refuse("set-secret", "{info: {pin_id: y0, pin_value: '1'}, mode: 'x777'}",
-               "mode: the value is no symbol of mode");
+               "mode: the value is none of online, low_power, factory_test, offline");
         refuse("set-secret", "{info: {pin_id: y0, pin_value: '1'}, mode: i777}",
                "mode: the value does not fit in u8");
         refuse("set-secret", "{info: {pin_id: y0, pin_value: '1'}, radio: [s: 'x777']}",
-               "radio.0: the value is no symbol of radio");
+               "radio.0: the value is none of gsm, umts, lte");
         refuse("set-secret", "{info: {pin_id: y0, pin_value: '1'}, radio: [i: i777]}",
                "radio.0: there is no such bit in u8");
         refuse("set-secret", "{info: {pin_id: y0, pin_value: '1'}, level: d777}",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qmi/codec-error.h"
 #include "qmi/schema-text.h"
 #include "qmi/schema.h"
+#include "qmi/text.h"
 #include "unit.h"
 
 /* The shipped tables, and the lookups in them. */
@@ -101,6 +103,29 @@ static void test_enums(void) {
         check_int(schema_enum_value(schema_error_enum, "", &value), -ENOENT);
         check_int(schema_enum_value(schema_error_enum, "no-such-thing", &value), -ENOENT);
         check_int(value, 26);
+}
+
+/* However long symbols are, what is said of a wrong one is never cut. */
+static void test_no_symbol_text(void) {
+        char text[NO_SYMBOL_TEXT_MAX], wrong[128];
+
+        for (uint16_t i = 0; i < schema_n_enums; i++) {
+                const SchemaEnum *e = schema_enums + i;
+
+                for (uint16_t k = 0; k < e->n; k++) {
+                        const char *symbol = schema_string(schema_enum_values[e->first + k].symbol);
+                        size_t n;
+
+                        snprintf(wrong, sizeof(wrong), "%sx", symbol);
+                        if (schema_enum_value(i, wrong, &(uint32_t){ 0 }) == 0)
+                                continue;
+                        no_symbol_text(i, wrong, text, sizeof(text));
+                        n = strlen(text);
+                        check(n < sizeof(text) - 1 && utf8_is_valid(text, n));
+                        check(strstr(text, ", …") || e->n <= 12);
+                        check(strstr(text, "; did you mean ") && text[n - 1] == '?');
+                }
+        }
 }
 
 static void test_names(void) {
@@ -257,6 +282,7 @@ int main(void) {
         test_vendors();
         test_references();
         test_enums();
+        test_no_symbol_text();
         test_names();
         test_types();
         test_rows();
