@@ -52,6 +52,7 @@ KIND_RULES = (
     ('wds', 'delete-profile', 'command'),
     ('wds', 'get-profile-*', 'query'),
     ('dfs', '*', 'client'),
+    ('loc', '*', 'client'),
     ('*', 'get-supported-messages', 'query'),
 )
 
