@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -162,11 +163,9 @@ def stage_bench(counts, options):
     counts.add(passed=not status, failed=bool(status))
 
 
-def stage_vm(counts, options):
-    """the kernel's own drivers, systemd and udev in a virtual machine"""
-    build_plain()
-    process = subprocess.Popen(["/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=600"],
-                               cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def vm(counts, *arguments):
+    process = subprocess.Popen(["/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=600",
+                                *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     tail = ""
     for line in process.stdout:
         tail = line.rstrip()
@@ -179,6 +178,21 @@ def stage_vm(counts, options):
         counts.add(failed=1)
 
 
+def stage_package(counts, options):
+    """the Debian package: built from a clone, looked at, installed in the virtual machine"""
+    build_plain()
+    with tempfile.TemporaryDirectory(prefix="qmid-package-") as folder:
+        pytest(counts, BUILD_PLAIN, "tests/package", QMID_PACKAGE_FOLDER=folder)
+        for package in Path(folder).glob("qmid_*.deb"):
+            vm(counts, f"--package={package}")
+
+
+def stage_vm(counts, options):
+    """the kernel's own drivers, systemd and udev in a virtual machine"""
+    build_plain()
+    vm(counts)
+
+
 STAGES = {
     "style": stage_style,
     "unit": stage_unit,
@@ -187,6 +201,7 @@ STAGES = {
     "fuzz": stage_fuzz,
     "valgrind": stage_valgrind,
     "bench": stage_bench,
+    "package": stage_package,
     "vm": stage_vm,
 }
 

@@ -38,3 +38,4 @@ RUN_PACKAGES=(dbus-daemon systemd)
 TEST_PACKAGES=(clang libclang-rt-14-dev clang-format dbus-broker gjs git jq man-db mandoc python3-dbus python3-gi
     python3-jeepney python3-pytest udev valgrind)
 VM_PACKAGES=(binutils dbus iproute2 python3-jeepney python3-pytest qemu-system-x86 systemd-sysv udev)
+PACKAGE_PACKAGES=(build-essential debhelper dpkg-dev git lintian)

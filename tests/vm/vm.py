@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Boots Debian's kernel in qemu over this machine's own root file system (read only), with systemd, udev and
 the system bus, the project installed from a build folder, and runs a command there: the tests in
-tests/vm/guest unless another one is given.
+tests/vm/guest unless another one is given. With --package nothing is installed: that is what the tests of the Debian
+package do.
 
 The exit status is 0 when everything passed, 77 where the machine cannot be had (it says why), else 1. The last
 line counts the tests. Standard output, journal and console of each boot stay in the folder of the results."""
@@ -21,7 +22,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from image import DEFAULT_KERNEL, Image, Unavailable, state_folder  # noqa: E402
+from image import DEFAULT_KERNEL, Image, Unavailable, merge_usr, state_folder  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 QEMU = "qemu-system-x86_64"
@@ -80,14 +81,6 @@ def install(build, folder):
     merge_usr(folder)
     if (folder / "usr/lib/udev/hwdb.d").exists():
         compile_hwdb(folder)
-
-
-def merge_usr(folder):
-    """A folder named like one of the links in / would hide it."""
-    for name in ("bin", "sbin", "lib", "lib64"):
-        if (folder / name).is_dir() and Path("/", name).is_symlink():
-            shutil.copytree(folder / name, folder / "usr" / name, dirs_exist_ok=True, symlinks=True)
-            shutil.rmtree(folder / name)
 
 
 def compile_hwdb(folder):
@@ -170,14 +163,14 @@ def last_lines(file, n):
     return "\n".join(file.read_text(errors="replace").splitlines()[-n:]) if file.exists() else ""
 
 
-def run_tests(machine, variables, selection):
+def run_tests(machine, variables, tests):
     """The tests of the first boot, and of further ones as long as a test is for them."""
     totals, boot, boots = [0, 0, 0], 0, 1
     while boot < boots:
         boot += 1
         junit = machine.out / f"junit-{boot}.xml"
         command = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-                   f"--junitxml=/run/out/{junit.name}", *(selection or ["tests/vm/guest"])]
+                   f"--junitxml=/run/out/{junit.name}", *tests]
         begin = time.monotonic()
         good, why = machine.boot(command, {**variables, "QMID_VM_BOOT": str(boot)})
         print(last_lines(machine.out / "stdout.txt", 1000))
@@ -207,6 +200,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, help="installed in the guest, and there at the same path")
+    parser.add_argument("--package", type=Path, metavar="DEB",
+                        help="there at the same path; the build is not installed, and the tests are the package's")
     parser.add_argument("--out", type=Path, help="a folder for the results (default: below QMID_VM_STATE)")
     parser.add_argument("--timeout", type=int, default=180, help="of a boot, in seconds")
     parser.add_argument("--kernel", default=os.environ.get("QMID_VM_KERNEL", DEFAULT_KERNEL), metavar="PACKAGE")
@@ -228,17 +223,24 @@ def main():
                   if re.fullmatch("(ASAN|UBSAN|LSAN)_OPTIONS", name)}
     if build:
         variables["QMID_BUILD"] = str(build)
+    folders = [ROOT] + ([build] if build else [])
+    tests = ["tests/vm/guest"]
+    if options.package:
+        package = options.package.resolve(strict=True)
+        variables["QMID_PACKAGE"] = str(package)
+        folders.append(package.parent)
+        tests = ["tests/vm/guest/test_package.py"]
     with tempfile.TemporaryDirectory(prefix="installed-", dir=state_folder()) as folder:
         installed = Path(folder, "root")
-        install(build, installed)
+        install(None if options.package else build, installed)
         out = options.out or Path(tempfile.mkdtemp(prefix="out-", dir=state_folder()))
         out.mkdir(parents=True, exist_ok=True)
-        machine = Machine(image, installed, [ROOT] + ([build] if build else []), out.resolve(), options)
+        machine = Machine(image, installed, folders, out.resolve(), options)
         if options.command:
             totals = None
             good = run_command(machine, variables, options.command)
         else:
-            totals = run_tests(machine, variables, options.tests)
+            totals = run_tests(machine, variables, options.tests or tests)
             good = totals[0] > 0 and totals[1] == 0
     if not good:
         print(f"What was recorded is in {out}.")
