@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import completion
 from manpage import man_pages
 from model import (
     Enum,
@@ -391,6 +392,10 @@ def main() -> int:
     )
     parser.add_argument('--man', type=Path, metavar='DIR', help='man pages of the API')
     parser.add_argument('--html', type=Path, metavar='DIR', help='the same as HTML')
+    for shell in completion.SHELLS:
+        parser.add_argument(
+            f'--{shell}', type=Path, metavar='OUT', help=f'completion of qmictl in {shell}'
+        )
     parser.add_argument(
         '--common',
         type=Path,
@@ -426,6 +431,9 @@ def main() -> int:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             outputs |= {folder / name: content for name, content in emit(schema).items()}
+    for shell, emit in completion.SHELLS.items():
+        if path := getattr(args, shell):
+            outputs[path] = emit(schema)
     for path, content in outputs.items():
         path.write_text(content, encoding='utf-8')
     return 0
