@@ -347,6 +347,7 @@ int bus_add_device(Bus *b, Device *device) {
         d->object.device = d;
         LIST_INIT(&d->clients);
         TAILQ_INIT(&d->calls);
+        LIST_INIT(&d->traces);
         d->published = calloc(schema_n_services, sizeof(bool));
         if (!d->published)
                 return -ENOMEM;
@@ -377,6 +378,8 @@ void bus_remove_device(Bus *b, Device *device) {
         bus_calls_fail(d, NULL, &gone);
         while (!LIST_EMPTY(&d->clients))
                 bus_client_remove(LIST_FIRST(&d->clients), &gone, gone.message);
+        while (!LIST_EMPTY(&d->traces))
+                bus_trace_close(LIST_FIRST(&d->traces));
         r = sd_bus_emit_object_removed(b->bus, d->path);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot announce that it is gone", device_get_name(device));

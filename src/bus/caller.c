@@ -82,6 +82,7 @@ int caller_get(Bus *b, const char *name, Caller **ret) {
                 return -ENOMEM;
         c->bus = b;
         LIST_INIT(&c->clients);
+        LIST_INIT(&c->traces);
         LIST_INSERT_HEAD(&b->callers, c, entries);
         c->name = strdup(name);
         if (!c->name) {
@@ -110,19 +111,28 @@ fail:
         return r;
 }
 
+static bool caller_holds_something(const Caller *c) {
+        return !LIST_EMPTY(&c->clients) || !LIST_EMPTY(&c->traces);
+}
+
 Caller *caller_free(Caller *c) {
         static const sd_bus_error gone =
                 SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_NOT_OWNER, "the owner has left the bus");
 
         if (!c)
                 return NULL;
-        /* The last of them takes the caller with it, if it had any. */
-        if (!LIST_EMPTY(&c->clients)) {
-                BusClient *i, *next;
+        /* The last of what it holds takes the caller with it, if it holds anything. */
+        if (caller_holds_something(c)) {
+                BusClient *client = LIST_FIRST(&c->clients), *next_client;
+                BusTrace *trace = LIST_FIRST(&c->traces), *next_trace;
 
-                for (i = LIST_FIRST(&c->clients); i; i = next) {
-                        next = LIST_NEXT(i, of_caller);
-                        bus_client_remove(i, &gone, NULL);
+                for (; trace; trace = next_trace) {
+                        next_trace = LIST_NEXT(trace, of_caller);
+                        bus_trace_close(trace);
+                }
+                for (; client; client = next_client) {
+                        next_client = LIST_NEXT(client, of_caller);
+                        bus_client_remove(client, &gone, NULL);
                 }
                 return NULL;
         }
@@ -136,6 +146,6 @@ Caller *caller_free(Caller *c) {
 }
 
 void caller_drop_if_unused(Caller *c) {
-        if (LIST_EMPTY(&c->clients))
+        if (!caller_holds_something(c))
                 caller_free(c);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
@@ -341,6 +342,35 @@ static int method_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *
         return sd_bus_send(NULL, reply, NULL);
 }
 
+static int method_open_trace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusDevice *d = ((BusObject *) userdata)->device;
+        _cleanup_(arena_done) Arena arena;
+        const Value *unmasked;
+        Value options;
+        int r, fd;
+
+        arena_init(&arena);
+        r = bus_read_options(m, (const char *const[]){ "unmasked", NULL }, &arena, &options, error);
+        if (r < 0)
+                return r;
+        unmasked = value_dict_get(&options, "unmasked");
+        if (unmasked && unmasked->type != VALUE_BOOL)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "unmasked: not a boolean");
+        r = bus_trace_open(d, sd_bus_message_get_sender(m), unmasked && unmasked->boolean, &fd);
+        if (r == -EDQUOT)
+                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
+                                         "you hold as many traces as one caller may, %u", CALLER_TRACES_MAX);
+        if (r == -EUSERS)
+                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
+                                         "the device is traced as often as one may be, %u times",
+                                         DEVICE_TRACES_MAX);
+        if (r < 0)
+                return r;
+        r = sd_bus_reply_method_return(m, "h", fd);
+        close(fd); /* the message has one of its own; if it does not, the trace ends with this one */
+        return r;
+}
+
 const sd_bus_vtable device_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -373,6 +403,8 @@ const sd_bus_vtable device_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListClients", SD_BUS_ARGS("a{sv}", options),
                                 SD_BUS_RESULT("aa{sv}", clients), method_list_clients,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenTrace", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", trace),
+                                method_open_trace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("RawIndication", SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs), 0),
         SD_BUS_VTABLE_END,
 };

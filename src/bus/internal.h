@@ -13,6 +13,7 @@ typedef struct Caller Caller;
 typedef struct BusDevice BusDevice;
 typedef struct BusClient BusClient;
 typedef struct BusCall BusCall;
+typedef struct BusTrace BusTrace;
 typedef struct ServiceFace ServiceFace;
 
 /* What stands behind a path below /org/qmid1/device: a device, or a client of it. */
@@ -24,6 +25,8 @@ typedef struct BusObject {
 /* One caller's share; more is an error to it and nobody else notices. */
 #define CALLER_CALLS_MAX   256U /* calls under way on one device */
 #define CALLER_CLIENTS_MAX 64U  /* client ids, of all devices */
+#define CALLER_TRACES_MAX  4U   /* of all devices */
+#define DEVICE_TRACES_MAX  8U   /* of all callers */
 
 struct Bus {
         sd_bus *bus;
@@ -46,11 +49,12 @@ struct BusDevice {
         bool *published; /* for each row of schema_services[]: its interface is told to be there */
         LIST_HEAD(, BusClient) clients;
         TAILQ_HEAD(, BusCall) calls; /* in the order in which they came */
+        LIST_HEAD(, BusTrace) traces;
         LIST_ENTRY(BusDevice) entries;
 };
 
-/* ---- caller.c: a bus connection that holds clients; it goes with the last of them, or when it leaves the
- * bus */
+/* ---- caller.c: a bus connection that holds clients or traces; it goes with the last of them, or when it
+ * leaves the bus */
 
 struct Caller {
         Owner owner; /* its name is `name` */
@@ -59,6 +63,7 @@ struct Caller {
         char *program; /* of its process; NULL until known */
         sd_bus_slot *left, *credentials;
         LIST_HEAD(, BusClient) clients;
+        LIST_HEAD(, BusTrace) traces;
         LIST_ENTRY(Caller) entries;
 };
 
@@ -95,6 +100,23 @@ void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reas
 const char *bus_client_signal_path(BusClient *c);
 /* The program name of an owner of a client, "" if not known. */
 int bus_append_clients(BusDevice *d, sd_bus_message *reply);
+
+/* ---- trace.c: a descriptor that carries the frames of a device */
+
+struct BusTrace {
+        BusDevice *device;
+        Caller *caller;
+        int fd;
+        bool unmasked;
+        uint32_t n_lost; /* since the last packet that went out */
+        sd_event_source *hang_up;
+        LIST_ENTRY(BusTrace) of_device, of_caller;
+};
+
+/* `ret_fd` is the reader's end; its owner is the caller of this function. 0, -EDQUOT (the caller holds as
+ * many as it may), -EUSERS (the device has as many as it may), other errnos. */
+int bus_trace_open(BusDevice *d, const char *sender, bool unmasked, int *ret_fd);
+void bus_trace_close(BusTrace *t);
 
 /* ---- call.c: a method call that waits for the modem */
 

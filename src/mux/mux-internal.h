@@ -200,6 +200,8 @@ struct Mux {
         unsigned window;
         const MuxOps *ops;
         void *userdata;
+        MuxTap tap; /* NULL: nobody looks */
+        void *tap_userdata;
         Owner owner;
 
         MuxState state;

@@ -311,6 +311,8 @@ static void mux_on_frame(Port *p, const uint8_t *frame, size_t n_frame, void *us
         Mux *m = userdata;
         QmiMessage message;
 
+        if (m->tap)
+                m->tap(m, false, frame, n_frame, m->tap_userdata);
         if (frame_parse(frame, n_frame, &message) < 0) {
                 m->statistics.n_malformed++;
                 mux_log_oddity(m, MUX_ODDITY_MALFORMED, "malformed frame of %zu bytes", n_frame);
@@ -488,6 +490,11 @@ bool mux_has_service(Mux *m, uint16_t service) {
                 if (m->services[i].id == service)
                         return true;
         return false;
+}
+
+void mux_set_tap(Mux *m, MuxTap tap, void *userdata) {
+        m->tap = tap;
+        m->tap_userdata = userdata;
 }
 
 void mux_foreach_client(Mux *m, bool (*f)(Client *c, void *userdata), void *userdata) {

@@ -85,6 +85,12 @@ void mux_get_statistics(Mux *m, MuxStatistics *ret);
 size_t mux_get_services(Mux *m, const MuxService **ret);
 bool mux_has_service(Mux *m, uint16_t service);
 
+/* Sees every frame as it passes the port, those that do not parse among them. The frame is valid during the
+ * call, which may come from within any function of the mux: it may only look. */
+typedef void (*MuxTap)(Mux *m, bool to_modem, const uint8_t *frame, size_t n_frame, void *userdata);
+/* The one tap; NULL: none. */
+void mux_set_tap(Mux *m, MuxTap tap, void *userdata);
+
 /* ---- clients ---- */
 
 typedef enum ClientState {

@@ -86,6 +86,7 @@ static uint16_t pick_id(Client *c) {
 
 /* What the port does not take is lost as it would be on the wire, and times out. */
 static int send_message(Client *c, const QmiMessage *m) {
+        Mux *mux = c->mux;
         size_t n_frame = FRAME_OVERHEAD + m->n_tlvs;
         uint8_t *frame;
         ssize_t n;
@@ -95,7 +96,8 @@ static int send_message(Client *c, const QmiMessage *m) {
                 return -ENOMEM;
         n = frame_build(m, 0x00, frame, n_frame);
         assert(n > 0);
-        (void) port_send(c->mux->port, frame, (size_t) n);
+        if (port_send(mux->port, frame, (size_t) n) >= 0 && mux->tap)
+                mux->tap(mux, true, frame, (size_t) n, mux->tap_userdata);
         explicit_bzero(frame, n_frame);
         free(frame);
         return 0;

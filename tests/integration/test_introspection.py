@@ -61,6 +61,7 @@ def test_device(device, bus):
                             ("in", "a{sv}", "options"), ("out", tlvs, "response")]),
         "Cancel": ("method", [("in", "s", "service"), ("in", "s", "message"), ("in", "a{sv}", "options")]),
         "OpenClient": ("method", [("in", "s", "service"), ("in", "a{sv}", "options"), ("out", "o", "client")]),
+        "OpenTrace": ("method", [("in", "a{sv}", "options"), ("out", "h", "trace")]),
         "ListClients": ("method", [("in", "a{sv}", "options"), ("out", "aa{sv}", "clients")]),
         "RawIndication": ("signal", [("out", "s", "service"), ("out", "q", "message"), ("out", tlvs, "tlvs")]),
     }

@@ -88,6 +88,75 @@ static void test_pushes_out_what_is_stuck(void) {
         bench_done(&b);
 }
 
+typedef struct Tapped {
+        bool to_modem[8];
+        uint8_t frames[8][64];
+        size_t n_bytes[8], n;
+} Tapped;
+
+static void on_tap(Mux *m, bool to_modem, const uint8_t *frame, size_t n_frame, void *userdata) {
+        Tapped *t = userdata;
+
+        assert(t->n < ELEMENTSOF(t->frames) && n_frame <= sizeof(t->frames[0]));
+        t->to_modem[t->n] = to_modem;
+        memcpy(t->frames[t->n], frame, n_frame);
+        t->n_bytes[t->n++] = n_frame;
+}
+
+static void expect_tapped(const Tapped *t, size_t i, bool to_modem, const uint8_t *frame, size_t n_frame) {
+        assert(i < t->n && t->to_modem[i] == to_modem);
+        assert(t->n_bytes[i] == n_frame && memcmp(t->frames[i], frame, n_frame) == 0);
+}
+#define EXPECT_TAPPED(t, i, to_modem, ...)                              \
+        expect_tapped(t, i, to_modem, (const uint8_t[]){ __VA_ARGS__ }, \
+                      sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* The tap sees what passes while it is set, in both directions, also what is of no use to anybody. */
+static void test_tap(void) {
+        Outcome one = { .name = "one" }, two = { .name = "two" }, three = { .name = "three" };
+        QmiMessage request;
+        TestClient c = {};
+        Tapped t = {};
+        Bench b;
+
+        bench_init_ready(&b);
+        assert(!b.mux->tap);
+        test_client_new_ready(&b, &c, "c", 0x03, 7);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &one);
+        request = *bench_next(&b);
+        bench_answer(&b, &request, 0);
+        RUN_UNTIL(&b, one.n_done > 0);
+
+        mux_set_tap(b.mux, on_tap, &t);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &two);
+        request = *bench_next(&b);
+        bench_answer(&b, &request, 0);
+        RUN_UNTIL(&b, two.n_done > 0);
+        assert(t.n == 2);
+        /* marker, length 12, flags 0, NAS, client 7; request, transaction, Get Signal Info, no TLVs */
+        EXPECT_TAPPED(&t, 0, true, 0x01, 0x0C, 0x00, 0x00, 0x03, 0x07, 0x00, (uint8_t) request.transaction,
+                      0x00, 0x4F, 0x00, 0x00, 0x00);
+        /* marker, length 19, flags 0x80, NAS, client 7; response, with its result */
+        EXPECT_TAPPED(&t, 1, false, 0x01, 0x13, 0x00, 0x80, 0x03, 0x07, 0x02, (uint8_t) request.transaction,
+                      0x00, 0x4F, 0x00, 0x07, 0x00,              /* seven bytes: */
+                      0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00); /* success */
+
+        /* Its message claims nine bytes of TLVs where there are none. */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x04, 0x00, 0x00, 0x51, 0x00, 0x09, 0x00);
+        RUN_UNTIL(&b, t.n == 3);
+        EXPECT_TAPPED(&t, 2, false, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x07, 0x04, 0x00, 0x00, 0x51, 0x00, 0x09,
+                      0x00);
+
+        mux_set_tap(b.mux, NULL, NULL);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &three);
+        request = *bench_next(&b);
+        bench_answer(&b, &request, 0);
+        RUN_UNTIL(&b, three.n_done > 0);
+        assert(t.n == 3);
+        test_client_release(&c);
+        bench_done(&b);
+}
+
 static void test_waits_for_the_port(void) {
         Client *c;
         Bench b;
@@ -501,6 +570,7 @@ static void test_free_gives_ids_back(void) {
 int main(void) {
         test_becomes_ready();
         test_pushes_out_what_is_stuck();
+        test_tap();
         test_waits_for_the_port();
         test_silent_modem();
         test_slow_modem();
