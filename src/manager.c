@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/queue.h>
 #include <systemd/sd-daemon.h>
 
@@ -24,6 +25,8 @@ typedef struct Managed {
         char *node;
         bool take; /* although somebody else may use it */
         bool opened;
+        sd_event_source *watch; /* whether somebody else opens it too: */
+        bool shared_told;
         LIST_ENTRY(Managed) entries;
 } Managed;
 
@@ -43,6 +46,7 @@ static void managed_free(Managed *d) {
                 device_free(d->device);
                 LIST_REMOVE(d, entries);
         }
+        sd_event_source_disable_unref(d->watch);
         free(d->syspath);
         free(d->node);
         free(d);
@@ -96,12 +100,12 @@ static void manager_remove_all(Manager *m) {
 
 /* ---- ports that somebody else uses ---- */
 
-/* Why ports are left alone; NULL: they are not. */
+/* A program that runs, and uses each port that it finds; NULL: there is none. */
 static const char *manager_rival(Manager *m) {
         if (bus_modem_manager_runs(m->bus))
-                return "ModemManager runs and would use the port too";
+                return "ModemManager";
         if (rival_proxy_listens())
-                return "qmi-proxy runs and would use the port too";
+                return "qmi-proxy";
         return NULL;
 }
 
@@ -111,9 +115,15 @@ static void manager_open(Manager *m, Managed *d, const char *rival) {
         if (d->opened)
                 return;
         if (rival && !d->take) {
-                device_set_busy(d->device, rival);
-                (void) sd_event_source_set_time_relative(m->rivals, RIVAL_USEC);
-                (void) sd_event_source_set_enabled(m->rivals, SD_EVENT_ONESHOT);
+                char reason[128];
+
+                (void) snprintf(reason, sizeof(reason), "%s runs and would use the port too", rival);
+                device_set_busy(d->device, reason);
+                /* Of ModemManager's end the bus tells. */
+                if (!bus_modem_manager_runs(m->bus)) {
+                        (void) sd_event_source_set_time_relative(m->rivals, RIVAL_USEC);
+                        (void) sd_event_source_set_enabled(m->rivals, SD_EVENT_ONESHOT);
+                }
                 return;
         }
         d->opened = true;
@@ -136,17 +146,32 @@ static int on_rivals(sd_event_source *s, uint64_t usec, void *userdata) {
 }
 
 static void on_modem_manager(Bus *b, void *userdata) {
-        Manager *m = userdata;
-        Managed *d;
+        manager_open_all(userdata);
+}
 
-        if (bus_modem_manager_runs(b))
-                LIST_FOREACH(d, &m->devices, entries)
-                        if (d->opened && d->syspath)
-                                log_warning(
-                                        "%s: ModemManager has been started, and may steal answers: let one "
-                                        "of the two ignore the port",
-                                        device_get_name(d->device));
-        manager_open_all(m);
+static int on_opened_elsewhere(sd_event_source *s, const struct inotify_event *event, void *userdata) {
+        Managed *d = userdata;
+
+        /* To be told once is enough. The source stays on, as sd-event of systemd 252 does not get past an
+         * event for one that is off. When the node is gone, that comes here, too. */
+        if (d->shared_told || !(event->mask & IN_OPEN))
+                return 0;
+        d->shared_told = true;
+        log_warning("%s: %s has opened %s too, and each of us may get the answers to the other: "
+                    "have one of them ignore the port, see qmid(8)",
+                    device_get_name(d->device), manager_rival(d->manager) ?: "another program", d->node);
+        return 0;
+}
+
+/* From the time that the port is open: our own opening of it is nothing to tell. */
+static void managed_watch(Managed *d) {
+        int r;
+
+        if (d->watch || !d->node || port_get_state(mux_get_port(device_get_mux(d->device))) != PORT_OPEN)
+                return;
+        r = sd_event_add_inotify(d->manager->event, &d->watch, d->node, IN_OPEN, on_opened_elsewhere, d);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot watch who else opens its port", device_get_name(d->device));
 }
 
 /* ---- devices ---- */
@@ -154,6 +179,7 @@ static void on_modem_manager(Bus *b, void *userdata) {
 static void on_device_changed(Device *d, unsigned changes, void *userdata) {
         Managed *managed = userdata;
 
+        managed_watch(managed);
         bus_device_changed(managed->manager->bus, d, changes);
 }
 
