@@ -137,9 +137,9 @@ def test_objects(each_world):
 
 def test_client_of_an_unknown_service(sim, device, bus):
     """There is no interface for its messages."""
-    client = open_client(bus, device, "0x05")
-    assert bus.get(client, CLIENT, "Service") == "0x05"
-    assert sim.count("clients.0x05") == 1
+    client = open_client(bus, device, "0x60")
+    assert bus.get(client, CLIENT, "Service") == "0x60"
+    assert sim.count("clients.0x60") == 1
     with pytest.raises(DBusError) as e:
         bus.qmi(client, "Nas", "GetSignalInfo")
     assert e.value.name.startswith("org.freedesktop.DBus.Error.Unknown")

@@ -52,7 +52,7 @@ def test_properties(world, sim, bus):
         "UsbId": (0, 0), "IdPath": "", "PhysicalDevice": "", "Primary": True,
         "Manufacturer": "QUALCOMM INCORPORATED", "Model": "SIM-5G",
         "Revision": "SIM5G_01.07.02.00 r1 2026/03/14 09:26:53",
-        "Services": {"ctl": (1, 5), "wds": (1, 67), "dms": (1, 14), "nas": (1, 25), "0x05": (1, 10), "uim": (1, 46),
+        "Services": {"ctl": (1, 5), "wds": (1, 67), "dms": (1, 14), "nas": (1, 25), "wms": (1, 10), "0x60": (1, 10), "uim": (1, 46),
                      "wda": (1, 16)},
         "LinkLayer": {},
     }
@@ -79,7 +79,7 @@ def test_before_its_modem(each_world):
     added = bus.wait_signal("InterfacesAdded")
     assert (added.path, added.interface) == (ROOT, OBJECT_MANAGER)
     assert added.args[0] == device
-    assert set(added.args[1]) == {f"{NAME}.{s}" for s in ("Dms", "Nas", "Uim", "Wda", "Wds")}
+    assert set(added.args[1]) == {f"{NAME}.{s}" for s in ("Dms", "Nas", "Uim", "Wda", "Wds", "Wms")}
 
     changed = wait_changed(bus, device, State="ready", StateReason="", Manufacturer="QUALCOMM INCORPORATED",
                            Model="SIM-5G", Revision="SIM5G_01.07.02.00 r1 2026/03/14 09:26:53")
@@ -170,7 +170,7 @@ def test_unknown_path_and_interface(device, bus):
             assert e.value.name == f"{NAME}.Error.NoSuchDevice"
             assert path in e.value.text
 
-    for service in ("Wms", "Loc", "Nass", "nas", "Ctl"):
+    for service in ("Nass", "nas", "Ctl"):
         with pytest.raises(DBusError) as e:
             bus.qmi(device, service, "GetSignalInfo")
         assert e.value.name.startswith("org.freedesktop.DBus.Error.Unknown"), service

@@ -138,18 +138,18 @@ def test_raw_indication(running):
     """One that the schema does not know; of a service that it does not know."""
     [sim] = running.sims
     bus, other = running.connect(), eavesdrop(running)
-    client = open_client(bus, sim.device, "0x05")
+    client = open_client(bus, sim.device, "0x60")
     opened = open_client(bus, sim.device, "nas")
     bus.qmi(sim.device, "Nas", "SetEventReport")
     bus.take_signals()
     other.take_signals()
-    sim.set("raw-indication.0x05.0x0001.0x10", "hex:0102")
+    sim.set("raw-indication.0x60.0x0001.0x10", "hex:0102")
     sim.set("raw-indication.nas.0x7777.0x01", "hex:ff")
 
-    sim.send("0x05", "0x0001", "all")
+    sim.send("0x60", "0x0001", "all")
     signal = bus.wait_signal("RawIndication")
     assert (signal.path, signal.interface) == (client, CLIENT)
-    assert signal.args == ("0x05", 1, [(0x10, b"\x01\x02")])
+    assert signal.args == ("0x60", 1, [(0x10, b"\x01\x02")])
 
     sim.send("nas", "0x7777", "all")
     signals = {s.path: s for s in (bus.wait_signal("RawIndication"), bus.wait_signal("RawIndication"))}

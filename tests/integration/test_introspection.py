@@ -7,7 +7,7 @@ import pytest
 import qmidtest
 from dbusclient import NAME, ROOT
 
-SERVICES = ("Dms", "Nas", "Uim", "Wda", "Wds")
+SERVICES = ("Dms", "Nas", "Uim", "Wda", "Wds", "Wms")
 DEVICE = f"{NAME}.Device"
 
 

@@ -52,7 +52,7 @@ def calls(bus, other, sim):
         caller.qmi(device, "Nas", "SetSystemSelectionPreference", {"usage": "data_centric"})
     wrong = {"pin": {"id": "pin1", "value": "0"}}
     bus.call(device, DEVICE, "Request", "ssa{sv}a{sv}", "dms", "uim-verify-pin", wrong, {})
-    bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "0x05", 0x1234, [(1, b"x")], {})
+    bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "0x60", 0x1234, [(1, b"x")], {})
     asked = [bus.begin(device, f"{NAME}.Nas", "GetSignalInfo", "a{sv}", {}) for _ in range(50)]
     for serial in asked:
         bus.end(serial)
@@ -154,7 +154,7 @@ def test_life(world):
     bus, other = world.connect(), world.connect()
     for caller in (bus, other):
         caller.add_match(f"type='signal',sender='{NAME}'")
-    sim.command("set 0x05.0x1234 = {}")
+    sim.command("set 0x60.0x1234 = {}")
     calls(bus, other, sim)
     mistakes(bus, sim)
     clients(world, bus, sim)

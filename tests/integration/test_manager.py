@@ -9,7 +9,7 @@ from dbusclient import NAME, ROOT, DBusError
 
 MANAGER = f"{NAME}.Manager"
 IMEI = "004999010640000"  # of default.toml
-SERVICES = {f"{NAME}.{s}" for s in ("Dms", "Nas", "Uim", "Wda", "Wds")}
+SERVICES = {f"{NAME}.{s}" for s in ("Dms", "Nas", "Uim", "Wda", "Wds", "Wms")}
 
 
 def find(bus, name, options=None):

@@ -275,11 +275,11 @@ def test_call(device, sim, bus):
     assert call(bus, device, "nas", 0x0089) == [ok, (0x10, b"\x08\0\0\0")]
     # Services by number, also such as the schema does not know, and messages likewise.
     assert call(bus, device, "0x03", 0x0089) == [ok, (0x10, b"\x08\0\0\0")]
-    sim.set("raw.0x05.0x1234.0x42", "hex:aabb")
-    assert call(bus, device, "0x05", 0x1234, [(0x01, b"hello"), (0xFF, b"")]) == [ok, (0x42, b"\xaa\xbb")]
-    assert sim.last_request("0x05.0x1234")["tlvs"] == b"\x01\x05\x00hello\xff\x00\x00"
+    sim.set("raw.0x60.0x1234.0x42", "hex:aabb")
+    assert call(bus, device, "0x60", 0x1234, [(0x01, b"hello"), (0xFF, b"")]) == [ok, (0x42, b"\xaa\xbb")]
+    assert sim.last_request("0x60.0x1234")["tlvs"] == b"\x01\x05\x00hello\xff\x00\x00"
     # Always on the caller's own client: the one of service 3 is there once.
-    assert sim.clients().count(("nas", 1)) == 1 and sim.count("clients.nas") == 1 and sim.count("clients.0x05") == 1
+    assert sim.clients().count(("nas", 1)) == 1 and sim.count("clients.nas") == 1 and sim.count("clients.0x60") == 1
 
     with pytest.raises(DBusError) as e:
         call(bus, device, "nas", 0x7777)

@@ -438,7 +438,7 @@ def test_monitor_json(world, sim, device):
 
 def test_monitor_registers_for_everything(world, sim, device):
     with Monitor(world, "-j", "monitor") as monitor:
-        assert monitor.remark() == "Monitoring wds, dms, nas, uim of unix_modem0"
+        assert monitor.remark() == "Monitoring wds, dms, nas, wms, uim of unix_modem0"
         request = sim.last_request("nas.register-indications")["tlvs"]
         assert bytes.fromhex("19 0100 01") in request  # signal info
         assert bytes.fromhex("21") not in request[::4]  # a group of two: which of them is nobody's guess

@@ -7,7 +7,7 @@ import pytest
 import qmidtest
 import qmux
 
-CTL, WDS, DMS, NAS, WMS, UIM = 0x00, 0x01, 0x02, 0x03, 0x05, 0x0B
+CTL, WDS, DMS, NAS, WMS, UIM, UNKNOWN = 0x00, 0x01, 0x02, 0x03, 0x05, 0x0B, 0x60
 
 MALFORMED_MESSAGE = 0x01
 ABORTED = 0x04
@@ -183,10 +183,10 @@ def test_error_with_tlvs(sim, host):
 
 
 def test_raw_answers(make):
-    sim = make(overrides=["raw.0x05.0x0031.0x10 = 0aff", "raw.0x03.0x004f.0x99 = 01", "raw.0x05.0x0040.!error = 26"])
+    sim = make(overrides=["raw.0x60.0x0031.0x10 = 0aff", "raw.0x03.0x004f.0x99 = 01", "raw.0x60.0x0040.!error = 26"])
     with qmux.Host(sim.path) as host:
-        assert host.request(WMS, host.allocate(WMS), 0x0031) == (0, {0x10: b"\x0a\xff"})
-        assert host.request(WMS, 1, 0x0040) == (NO_EFFECT, {})
+        assert host.request(UNKNOWN, host.allocate(UNKNOWN), 0x0031) == (0, {0x10: b"\x0a\xff"})
+        assert host.request(UNKNOWN, 1, 0x0040) == (NO_EFFECT, {})
         tlvs = host.request(NAS, host.allocate(NAS), GET_SIGNAL_INFO)[1]
         assert tlvs[0x99] == b"\x01" and 0x14 in tlvs
 

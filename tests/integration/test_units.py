@@ -325,7 +325,7 @@ def test_the_hardware_database_is_valid(fake):
 def examples_of_man_page():
     text = (ROOT / "docs/qmid.8").read_text()
     blocks = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed$", text, re.M | re.S)
-    (rules,) = [b for b in blocks if "ATTRS{" in b]
+    (rules,) = [b for b in blocks if "QMID_WINDOW" in b and "ATTRS{" in b]
     (hwdb,) = [b for b in blocks if b.startswith("qmid:")]
     return rules.replace("\\e", "\\"), hwdb
 
