@@ -161,7 +161,7 @@ def test_many_cycles_leak_nothing(bus, services, make_modem):
     assert seen[-1][1] <= seen[10][1] + 64, seen
 
 
-# ---- faults of the port ----
+# ---- the port ----
 
 def answers(bus, path, timeout=PATIENCE):
     return bus.qmi(path, "Dms", "GetModel", timeout=timeout) == {"model": "EM7455"}
@@ -170,6 +170,22 @@ def answers(bus, path, timeout=PATIENCE):
 def ask(bus, path, seconds):
     """A request with a time limit of its own: its serial."""
     return bus.begin(path, DEVICE, "Request", "ssa{sv}a{sv}", "dms", "get-model", {}, {"timeout": ("d", seconds)})
+
+
+def test_many_requests_at_once(bus, modem, ready):
+    """The driver takes one frame at a time, and says so with EAGAIN."""
+    serials = [bus.begin(ready, f"{NAME}.Dms", "GetModel", "a{sv}", {}) for _ in range(100)]
+    for serial in serials:
+        assert bus.end(serial, timeout=PATIENCE) == {"model": "EM7455"}
+
+
+def test_a_request_that_the_port_would_cut(bus, modem, ready):
+    before = int(modem.usb("count", "sends"))
+    with pytest.raises(DBusError) as e:
+        bus.call(ready, DEVICE, "Call", "sqa(yay)a{sv}", "dms", 0x0022, [(0x10, bytes(5000))], {}, timeout=PATIENCE)
+    assert e.value.name == f"{NAME}.Error.InvalidArgument"
+    assert answers(bus, ready)
+    assert int(modem.usb("count", "sends")) <= before + 3   # an id for the caller, perhaps, and what was answered
 
 
 @pytest.mark.parametrize("fault", ["stall-answers", "refuse-sends", "cut-answers"])
