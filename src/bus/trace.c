@@ -124,7 +124,7 @@ static int open_pair(int *ret_ours, int *ret_readers) {
 int bus_trace_open(BusDevice *d, const char *sender, bool unmasked, int *ret_fd) {
         Caller *caller;
         BusTrace *t;
-        int readers, r;
+        int readers = -1, r;
 
         r = caller_get(d->bus, sender, &caller);
         if (r < 0)
