@@ -31,6 +31,10 @@ typedef struct Options {
         uint64_t timeout_usec; /* 0: what the message needs */
         JsonMode json;
         bool legend;
+
+        /* of `trace` */
+        const char *read, *write; /* files, or "-" */
+        bool expand, unmasked;
 } Options;
 
 /* `args` are those after the verb. */
@@ -39,6 +43,7 @@ int verb_status(const Options *o, char **args, size_t n_args);
 int verb_call(const Options *o, char **args, size_t n_args);
 int verb_raw(const Options *o, char **args, size_t n_args);
 int verb_monitor(const Options *o, char **args, size_t n_args);
+int verb_trace(const Options *o, char **args, size_t n_args);
 int verb_describe(const Options *o, char **args, size_t n_args);
 int verb_clients(const Options *o, char **args, size_t n_args);
 

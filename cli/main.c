@@ -18,6 +18,7 @@ static const Verb verbs[] = {
         { "call", 2, SIZE_MAX, verb_call },
         { "raw", 2, SIZE_MAX, verb_raw },
         { "monitor", 0, SIZE_MAX, verb_monitor },
+        { "trace", 0, 2, verb_trace },
         { "describe", 0, 2, verb_describe },
         { "clients", 0, 0, verb_clients },
 };
@@ -32,6 +33,7 @@ static const char help[] = "qmictl [OPTION...] COMMAND\n"
                            "  call SERVICE MESSAGE [KEY=VALUE...]  Send a message and show the answer\n"
                            "  raw SERVICE 0xID [TLV...]            Send bytes and show the answer's bytes\n"
                            "  monitor [SERVICE...]                 Show indications as they come\n"
+                           "  trace [SERVICE [MESSAGE]]            Show all frames, decoded, as they pass\n"
                            "  describe [SERVICE [MESSAGE]]         What there is to call, without a modem\n"
                            "  clients                              Who holds which client id\n"
                            "\n"
@@ -43,6 +45,10 @@ static const char help[] = "qmictl [OPTION...] COMMAND\n"
                            "     --json=MODE        JSON: short (a line each) or pretty\n"
                            "  -j                    The same as --json=short\n"
                            "     --no-legend        No headings above tables\n"
+                           "  -w FILE               trace: write the frames, as pcapng\n"
+                           "  -r FILE               trace: read frames from such a file\n"
+                           "     --expand           trace: each field on a line\n"
+                           "     --unmasked         trace: with secrets and identities\n"
                            "  -h --help             Show this\n"
                            "     --version          Show the version\n"
                            "\n"
@@ -76,6 +82,8 @@ int main(int argc, char **argv) {
                 ARG_JSON = 256,
                 ARG_TIMEOUT,
                 ARG_NO_LEGEND,
+                ARG_EXPAND,
+                ARG_UNMASKED,
                 ARG_VERSION,
         };
         static const struct option long_options[] = {
@@ -85,6 +93,8 @@ int main(int argc, char **argv) {
                 { "json", required_argument, NULL, ARG_JSON },
                 { "timeout", required_argument, NULL, ARG_TIMEOUT },
                 { "no-legend", no_argument, NULL, ARG_NO_LEGEND },
+                { "expand", no_argument, NULL, ARG_EXPAND },
+                { "unmasked", no_argument, NULL, ARG_UNMASKED },
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, ARG_VERSION },
                 {},
@@ -94,7 +104,7 @@ int main(int argc, char **argv) {
         size_t n_args;
         int c, r;
 
-        while ((c = getopt_long(argc, argv, "d:H:M:jh", long_options, NULL)) >= 0) {
+        while ((c = getopt_long(argc, argv, "d:H:M:w:r:jh", long_options, NULL)) >= 0) {
                 r = EXIT_OK;
                 switch (c) {
                 case 'd':
@@ -117,6 +127,18 @@ int main(int argc, char **argv) {
                         break;
                 case ARG_NO_LEGEND:
                         o.legend = false;
+                        break;
+                case 'w':
+                        o.write = optarg;
+                        break;
+                case 'r':
+                        o.read = optarg;
+                        break;
+                case ARG_EXPAND:
+                        o.expand = true;
+                        break;
+                case ARG_UNMASKED:
+                        o.unmasked = true;
                         break;
                 case 'h':
                         fputs(help, stdout);
@@ -141,6 +163,9 @@ int main(int argc, char **argv) {
         if (!verb)
                 return cli_error(EXIT_USAGE, "unknown command '%s'; 'qmictl --help' lists them",
                                  argv[optind]);
+        if ((o.read || o.write || o.expand || o.unmasked) && verb->run != verb_trace)
+                return cli_error(EXIT_USAGE, "%s: -w, -r, --expand and --unmasked are options of trace",
+                                 verb->name);
         n_args = (size_t) (argc - optind - 1);
         if (n_args < verb->min_args || n_args > verb->max_args)
                 return cli_error(EXIT_USAGE, "%s: too %s arguments; 'qmictl --help' shows them", verb->name,
