@@ -826,7 +826,27 @@ def coverage(name: str, c: Comparison) -> str:
     return f'{name}: {c.messages} messages, {c.tlvs} TLVs; {", ".join(sources) or "no source"}'
 
 
+README = ROOT / 'README.md'
+README_LINE = re.compile(r'(?<=<!-- coverage -->\n).*(?=\n<!-- /coverage -->)')
+
+
+def readme_line() -> str:
+    counts = [compare(name, the_schema()[0]) for name in SERVICES]
+    messages = sum(c.messages.covered + c.messages.excepted for c in counts)
+    tlvs = sum(c.tlvs.covered + c.tlvs.excepted for c in counts)
+    return f'{len(SERVICES)} services, {messages} messages and indications, {tlvs} TLVs'
+
+
+def test_the_readme_counts_what_there_is():
+    """`python3 tests/unit/test_schema.py --readme` writes the line."""
+    found = README_LINE.search(README.read_text())
+    assert found and found[0] == readme_line()
+
+
 def main(names: list[str]) -> int:
+    if names == ['--readme']:
+        README.write_text(README_LINE.sub(readme_line(), README.read_text()))
+        return 0
     failed = 0
     totals = [0, 0, 0, 0]
     for name in names:
