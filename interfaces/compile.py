@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Compiles the schema (docs/schema.md) into what the programs, the bus and people need of it: the rows of
-src/qmi/schema.h, the sentences of src/qmi/schema-text.h, introspection data, the manual of the API."""
+src/qmi/schema.h, the sentences of src/qmi/schema-text.h, introspection data, the manual of the API,
+completion in shells, a dissector for Wireshark."""
 
 import argparse
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import completion
+from dissector import dissector
 from manpage import man_pages
 from model import (
     Enum,
@@ -396,6 +398,7 @@ def main() -> int:
         parser.add_argument(
             f'--{shell}', type=Path, metavar='OUT', help=f'completion of qmictl in {shell}'
         )
+    parser.add_argument('--lua', type=Path, metavar='OUT', help='dissector for Wireshark')
     parser.add_argument(
         '--common',
         type=Path,
@@ -431,8 +434,8 @@ def main() -> int:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             outputs |= {folder / name: content for name, content in emit(schema).items()}
-    for shell, emit in completion.SHELLS.items():
-        if path := getattr(args, shell):
+    for option, emit in (*completion.SHELLS.items(), ('lua', dissector)):
+        if path := getattr(args, option):
             outputs[path] = emit(schema)
     for path, content in outputs.items():
         path.write_text(content, encoding='utf-8')
