@@ -406,7 +406,8 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
                 /* Answers to whoever had the port before us may still be in it. */
                 uint8_t start[3] = {};
 
-                (void) getrandom(start, sizeof(start), GRND_NONBLOCK);
+                if (getrandom(start, sizeof(start), GRND_NONBLOCK) < 0)
+                        log_debug_errno(-errno, "%s: no random transaction id", port_uri);
                 m->next_transaction = read_le16(start);
                 m->next_ctl_transaction = start[2];
         }
