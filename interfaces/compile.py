@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Compiles the schema (docs/schema.md) into what the programs, the bus and people need of it: the rows of
-src/qmi/schema.h, the sentences of src/qmi/schema-text.h, introspection data, the manual of the API,
-completion in shells, a dissector for Wireshark."""
+"""Compiles the schema (docs/schema.md) into what the programs, the bus and people need of it: the
+rows of src/qmi/schema.h, the sentences of src/qmi/schema-text.h, introspection data, the manual of
+the API, completion in shells, a dissector for Wireshark."""
 
 import argparse
 import sys

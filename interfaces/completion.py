@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Completion of qmictl's words, for bash, zsh and fish: scripts in templates/, and the words of the schema in the
-syntax of each.
+"""Completion of qmictl, for bash, zsh and fish: scripts in templates/, and the words of the schema
+in the syntax of each.
 
-A field of a request is one word for them all, [!]PATH=KIND: ! where it is mandatory; in a path, # stands for the
-number of an element. The kinds, where N is a list of symbols:
+A field of a request is one word for them all, [!]PATH=KIND: ! where it is mandatory; in a path, #
+stands for the number of an element. The kinds, where N is a list of symbols:
 
   eN one symbol, fN symbols with commas between, b yes or no, y yes, p a secret, x bytes, t text,
   n a number (behind it its unit); X, T, N a list of those with commas between"""
@@ -94,7 +94,9 @@ def fish_function(name: str, cases: dict[str, str]) -> str:
     return f'function {name}\n    switch $argv[1]\n{rows}    end\nend\n'
 
 
-def tables(words: Words, prefix: str, function: Callable, reply: Callable, listed: Callable) -> str:
+def tables(
+    words: Words, prefix: str, function: Callable, reply: Callable, listed: Callable
+) -> str:
     """`listed` writes messages or services, which have a sentence each, `reply` plain words."""
 
     def messages(known: Callable[[Service], dict[str, Message]]) -> dict[str, str]:

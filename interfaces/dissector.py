@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The dissector for Wireshark: templates/qmi.lua with the schema in its tables, which it describes."""
+"""The dissector for Wireshark: templates/qmi.lua describes the tables that are filled in here."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The API manual as man pages, in mdoc(7): one for each service, and one of the QMI protocol errors."""
+"""The API manual as man pages, in mdoc(7): one for each service, one of QMI protocol errors."""
 
 import os
 import re
@@ -112,14 +112,14 @@ def service_page(s: Service) -> str:
         lines.append(f'Only modems of USB vendor 0x{s.vendor:04x} have it.')
     lines += [
         'A method takes one dictionary, a{sv}, and returns one; a signal has one.',
-        'The keys are those below; what is not marked as mandatory may be left out of a request, and missing in a',
-        'response.',
+        'The keys are those below; what is not marked as mandatory may be left out of a request,',
+        'and missing in a response.',
         'Behind each key are its type, what it means, and the TLV that carries it.',
         '.Xr org.qmid1 5',
         'tells the rest.',
         '.Pp',
-        'The line below what a message does has its id, its kind, the access class that a caller needs, and the time',
-        f'that it may take, where it is not {DEFAULT_TIMEOUT} seconds.',
+        'The line below what a message does has its id, its kind, the access class that a caller',
+        f'needs, and the time that it may take, where it is not {DEFAULT_TIMEOUT} seconds.',
     ]
     used = {m.kind for m in s.messages.values()}
     if s.messages:
@@ -153,7 +153,7 @@ def error_page(e: Enum) -> str:
         'for a number that is not among them.',
         'The method',
         '.Fn Request',
-        'of a device returns its symbol in place of an error, which has underscores and no capitals:',
+        'of a device returns its symbol in place of an error, with underscores and no capitals:',
         '.Ql no_effect .',
         '.Bl -column number',
         '.It Sy number Ta Sy error',

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The API manual as HTML: one page for each service, an index, and one of the QMI protocol errors. Each stands
-alone, without scripts and with the style sheet in it."""
+"""The API manual as HTML: one page for each service, an index, and one of the QMI protocol errors.
+Each stands alone, without scripts and with the style sheet in it."""
 
 from html import escape
 from pathlib import Path
@@ -25,7 +25,7 @@ STYLE = Path(__file__).with_name('templates') / 'manual.css'
 
 
 def page(title: str, navigation: list[str], body: list[str]) -> str:
-    style = ''.join(line for line in STYLE.read_text(encoding='utf-8').splitlines(True)[1:])
+    style = STYLE.read_text(encoding='utf-8').partition('\n')[2]  # without the licence
     lines = [
         '<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->',
         '<!DOCTYPE html>',
@@ -158,21 +158,22 @@ def service_page(s: Service) -> str:
         f'<h1>{name}</h1>',
         f'<p>{escape(s.title)}, QMI service <code>{s.name}</code>, id 0x{s.id:02x}.{only}</p>',
         '</header>',
-        '<p>A method takes one dictionary, <code>a{sv}</code>, and returns one; a signal has one. What is not marked'
-        ' as mandatory may be left out of a request, and missing in a response. Behind the id of a message are its'
-        ' kind, the <a href="index.html#.classes">access class</a> that a caller needs, and the time that it may'
-        f' take, where it is not {DEFAULT_TIMEOUT} seconds.</p>',
+        '<p>A method takes one dictionary, <code>a{sv}</code>, and returns one; a signal has one.'
+        ' What is not marked as mandatory may be left out of a request, and missing in a response.'
+        ' Behind the id of a message are its kind, the'
+        ' <a href="index.html#.classes">access class</a> that a caller needs, and the time that it'
+        f' may take, where it is not {DEFAULT_TIMEOUT} seconds.</p>',
         *definitions({kind: text for kind, text in KINDS.items() if kind in used}),
         *section('Methods', '.methods', [line for m in methods for line in message(m)]),
         *section('Signals', '.signals', [line for m in signals for line in message(m)]),
     ]
     listed = [line for e in enums for line in symbols(e)]
     if listed:
-        listed.insert(0, '<p>With their numbers, which are taken in place of them; those of flags are bits.</p>')
+        about = 'With their numbers, which are taken in place of them; those of flags are bits.'
+        listed.insert(0, f'<p>{about}</p>')
     body += section('Symbols', '.symbols', listed)
-    body += section('Errors', '.errors', definitions(ERRORS) + [
-        '<p><a href="errors.html">The QMI protocol errors</a></p>'
-    ])  # fmt: skip
+    more = ['<p><a href="errors.html">The QMI protocol errors</a></p>']
+    body += section('Errors', '.errors', definitions(ERRORS) + more)
     return page(f'{name}: {s.title}', navigation, body)
 
 
@@ -186,8 +187,9 @@ def error_page(e: Enum) -> str:
     body = [
         '<header><h1>QMI protocol errors</h1></header>',
         '<p>What a modem refuses is a D-Bus error with one of these names, or'
-        ' <code>org.qmid1.Error.Qmi.Code</code><var>N</var> for a number that is not among them. The method'
-        ' <code>Request</code> of a device returns the symbol in place of an error.</p>',
+        ' <code>org.qmid1.Error.Qmi.Code</code><var>N</var> for a number that is not among them.'
+        ' The method <code>Request</code> of a device returns the symbol in place of an error.'
+        '</p>',
         *table(['Error', 'Number', 'Symbol'], rows),
     ]
     return page('QMI protocol errors', ['<p><a href="index.html">All services</a></p>'], body)
@@ -207,18 +209,21 @@ def index_page(services: list[Service]) -> str:
         '<h2><a href="#.classes">Access classes</a></h2>',
         '<h2><a href="errors.html">QMI protocol errors</a></h2>',
     ]
+    classes = ['<p>What the messages and fields of each class show or change:</p>']
     body = [
-        '<header><h1>QMI on D-Bus</h1><p>The interfaces of qmid, one for each QMI service.</p></header>',
-        '<p>Every request of a QMI service is a method with one dictionary in and one out, every indication a signal'
-        ' with one. They are on the object of each device that has the service, and of each of its clients.'
-        ' org.qmid1(5) tells how values look on the bus, and what else is there. In the shell,'
-        ' <code>qmictl call nas get-signal-info</code> is <code>org.qmid1.Nas.GetSignalInfo</code>.</p>',
+        '<header>',
+        '<h1>QMI on D-Bus</h1>',
+        '<p>The interfaces of qmid, one for each QMI service.</p>',
+        '</header>',
+        '<p>Every request of a QMI service is a method with one dictionary in and one out, every'
+        ' indication a signal with one. They are on the object of each device that has the'
+        ' service, and of each of its clients. org.qmid1(5) tells how values look on the bus, and'
+        ' what else is there. In the shell, <code>qmictl call nas get-signal-info</code> is'
+        ' <code>org.qmid1.Nas.GetSignalInfo</code>.</p>',
         *table(['Interface', 'Service', 'Id', 'Methods', 'Signals'], rows),
-        *section('Access classes', '.classes', [
-            '<p>What the messages and fields of each class show or change:</p>', *definitions(CLASSES)
-        ]),
+        *section('Access classes', '.classes', [*classes, *definitions(CLASSES)]),
         '<p><a href="errors.html">QMI protocol errors</a></p>',
-    ]  # fmt: skip
+    ]
     return page('QMI on D-Bus', navigation, body)
 
 

@@ -124,7 +124,7 @@ def number_words(t: Type, bits: int) -> str:
 
 
 def type_words(t: Type, bits: int = 0) -> list[str | Enum]:
-    """A type as a caller meets it. Enumerations stand for themselves, so that they can become links."""
+    """A type as a caller meets it. Enumerations stand for themselves, to become links."""
     count = t.length.count if t.length and t.length.kind == 'fixed' else 0
     match t.kind:
         case 'uint' | 'int' | 'float':
@@ -213,9 +213,7 @@ def notes(m: Message) -> list[str]:
     """What belongs to it and is no field; each a sentence."""
     found = []
     if m.result:
-        found.append(
-            f'The result comes as the signal {camel(m.result)}; the method returns both.'
-        )
+        found.append(f'The result comes as the signal {camel(m.result)}; the method returns both.')
     if m.abort:
         found.append(f'{camel(m.abort)} aborts it while it is under way.')
     if m.undo:

@@ -11,7 +11,7 @@
 --   valid     a byte before it says whether it counts; mask, bit: bit of the field number `mask` does
 --   hidden    a count or mask, or padding; bits: its width in a split word
 -- A type is {KIND, fields of a struct or split word …}:
---   width, big, signed, symbols, scale, divisor, measure (its unit), none (the word that is no value, lowest byte first)
+--   width, big, signed, symbols, scale, divisor, measure (its unit), none (the word that is no value)
 --   length    "end"; "prefix" of `size` bytes, in units of `unit`; "fixed": `size`; "field" number `size`
 --   coding    of text; codings: the field number `by` chooses
 -- A message is {NAME, id, vendor, request = TLVs, response = TLVs}, TLVs a list of layouts by id.
@@ -44,7 +44,7 @@ local function integer_of(word, signed)
     return (signed and Int64 or UInt64).new(number_of(whole:sub(1, 4)), number_of(whole:sub(5, 8)))
 end
 
--- `n` bits from `shift` on, as a word of `width` bytes; `signed` is not to be had.
+-- `n` bits from `shift` on, as a word of `width` bytes.
 local function part_of(word, shift, n, width)
     local bytes = {}
     for i = 0, width - 1 do
@@ -537,7 +537,8 @@ local function decode_field(c, field, words, tree, path)
     elseif field.mask then
         valid = bit_of(words[field.mask], field.bit or 0)
     end
-    local text, word = decode_type(c, field[2], words, start, valid and not field.hidden and tree or nil, path, field[1])
+    local shown = valid and not field.hidden and tree or nil
+    local text, word = decode_type(c, field[2], words, start, shown, path, field[1])
     if text and not valid then
         text = "not valid"
     end
@@ -715,7 +716,7 @@ local function result_of(c, item)
         text = errors[math.max(error, 1)] or ("%d"):format(error) -- a failure is never "success"
     end
     item:add_le(header.status, c.tvb:range(c.at - 4, 2)):append_text(status == 0 and " (success)" or " (failure)")
-    item:add_le(header.error, c.tvb:range(c.at - 2, 2)):append_text(errors[error] and (" (%s)"):format(errors[error]) or "")
+    item:add_le(header.error, c.tvb:range(c.at - 2, 2)):append_text((" (%s)"):format(errors[error] or "unknown"))
     item:add(header.result, c.tvb:range(c.at - 4, 4), text, "Result: " .. text)
     return text
 end
@@ -845,7 +846,8 @@ local function dissect_frame(tvb, bytes, at, pinfo, tree)
     item:add(header.mark, tvb:range(at, 1))
     item:add_le(header.frame_length, tvb:range(at + 1, 2))
     item:add(header.flags, tvb:range(at + 3, 1))
-    item:add(header.service, tvb:range(at + 4, 1))
+    local service = choose(services, bytes:byte(at + 5))
+    item:add(header.service, tvb:range(at + 4, 1)):append_text(service and (" (%s)"):format(service[1]) or "")
     item:add(header.client, tvb:range(at + 5, 1))
     pinfo.cols.src = from_modem and "modem" or "host"
     pinfo.cols.dst = from_modem and "host" or "modem"

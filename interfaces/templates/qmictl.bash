@@ -42,6 +42,10 @@ _qmictl_option_value() {
     -d | --device) _qmictl_devices "${2-}" ;;
     -H | --host) _qmictl_reply $(compgen -A hostname -P "${2-}") ;;
     --json) _qmictl_reply "${2-}"{short,pretty,off} ;;
+    -w | -r)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        compopt -o filenames 2>/dev/null
+        ;;
     esac
 }
 
@@ -119,7 +123,7 @@ _qmictl() {
                 letters=${letters#?}
             done
             [[ $letters == [HM]* ]] && far=far
-            [[ $letters == [dHM] ]] && option=-$letters
+            [[ $letters == [dHMwr] ]] && option=-$letters
             ;;
         *)
             arguments+=("$word")
@@ -136,7 +140,8 @@ _qmictl() {
         _qmictl_option_value "${cur%%=*}" "${cur%%=*}="
         return
     elif [[ ! $ended && $cur == -* ]]; then
-        _qmictl_reply -d -H -M -j -h --device= --host= --machine= --timeout= --json= --no-legend --help --version
+        _qmictl_reply -d -H -M -j -w -r -h --device= --host= --machine= --timeout= --json= --no-legend --expand \
+            --unmasked --help --version
         return
     fi
 
@@ -144,12 +149,12 @@ _qmictl() {
     service=${service,,}
     message=${message//_/-}
     case ${arguments-}:${#arguments[@]} in
-    :0) _qmictl_reply list status call raw monitor describe clients ;;
+    :0) _qmictl_reply list status call raw monitor trace describe clients ;;
     call:1 | raw:1) _qmictl_services call && _qmictl_reply $REPLY ;;
     call:2) _qmictl_messages "$service" && _qmictl_reply $REPLY ;;
     call:*) _qmictl_field "$service" "$message" ;;
-    describe:1) _qmictl_services describe && _qmictl_reply $REPLY ;;
-    describe:2)
+    describe:1 | trace:1) _qmictl_services describe && _qmictl_reply $REPLY ;;
+    describe:2 | trace:2)
         _qmictl_messages "$service" && _qmictl_reply $REPLY
         _qmictl_indications "$service" && _qmictl_reply $REPLY
         ;;

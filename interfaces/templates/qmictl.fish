@@ -18,7 +18,7 @@ function __qmictl_words
                 set skip skip
             case '--*'
             case '-*'
-                string match -qr '^-[jh]*[dHM]$' -- $word; and set skip skip
+                string match -qr '^-[jh]*[dHMwr]$' -- $word; and set skip skip
             case '*'
                 echo -- $word
         end
@@ -122,11 +122,12 @@ function __qmictl_arguments
                 call 'Send a message and show the answer' \
                 raw "Send bytes and show the answer's bytes" \
                 monitor 'Show indications as they come' \
+                trace 'Show all frames, decoded, as they pass' \
                 describe 'What there is to call, without a modem' \
                 clients 'Who holds which client id'
         case call:1 raw:1
             __qmictl_services call
-        case describe:1
+        case describe:1 trace:1
             __qmictl_services describe
         case 'monitor:*'
             for row in (__qmictl_services call)
@@ -134,7 +135,7 @@ function __qmictl_arguments
             end
         case call:2
             __qmictl_messages (string lower -- $words[2])
-        case describe:2
+        case describe:2 trace:2
             __qmictl_messages (string lower -- $words[2])
             __qmictl_indications (string lower -- $words[2])
         case 'call:*'
@@ -150,6 +151,10 @@ complete -c qmictl -l timeout -x -d 'Wait so many seconds at most for each answe
 complete -c qmictl -l json -x -a 'short pretty off' -d 'Output for programs'
 complete -c qmictl -s j -d 'The same as --json=short'
 complete -c qmictl -l no-legend -d 'No headings above tables'
+complete -c qmictl -s w -r -F -d 'trace: write the frames, as pcapng'
+complete -c qmictl -s r -r -F -d 'trace: read frames from such a file'
+complete -c qmictl -l expand -d 'trace: each field on a line'
+complete -c qmictl -l unmasked -d 'trace: with secrets and identities'
 complete -c qmictl -s h -l help -d 'Show a summary'
 complete -c qmictl -l version -d 'Show the version'
 

@@ -94,6 +94,7 @@ _qmictl_command() {
         'call:send a message and show the answer'
         'raw:send bytes and show the answer'\''s bytes'
         'monitor:show indications as they come'
+        'trace:show all frames, decoded, as they pass'
         'describe:what there is to call, without a modem'
         'clients:who holds which client id'
     )
@@ -105,8 +106,11 @@ _qmictl_argument() {
     local -a reply
     local service
     case $line[1]:$#line in
-    (call|raw|describe):2)
-        _qmictl_services ${line[1]/raw/call} && _describe -t services service reply
+    (call|raw):2)
+        _qmictl_services call && _describe -t services service reply
+        ;;
+    (describe|trace):2)
+        _qmictl_services describe && _describe -t services service reply
         ;;
     monitor:*)
         _qmictl_services call
@@ -115,9 +119,9 @@ _qmictl_argument() {
         done
         _describe -t services service reply
         ;;
-    (call|describe):3)
+    (call|describe|trace):3)
         _qmictl_messages ${(L)line[2]} && _describe -t messages message reply -M 'm:_=-'
-        if [[ $line[1] == describe ]]; then
+        if [[ $line[1] != call ]]; then
             _qmictl_indications ${(L)line[2]} && _describe -t indications indication reply -M 'm:_=-'
         fi
         ;;
@@ -138,6 +142,10 @@ _qmictl() {
         '(-j --json)--json=[output for programs]:mode:(short pretty off)' \
         '(-j --json)-j[the same as --json=short]' \
         '--no-legend[no headings above tables]' \
+        '-w+[write the frames, as pcapng]:file:_files' \
+        '-r+[read frames from such a file]:file:_files' \
+        '--expand[each field on a line]' \
+        '--unmasked[with secrets and identities]' \
         '(- *)'{-h,--help}'[show a summary]' \
         '(- *)--version[show the version]' \
         '1:command:_qmictl_command' \

@@ -160,6 +160,11 @@ def shell(request, share):
     s.stop()
 
 
+@pytest.fixture(scope="module")
+def usage():
+    return subprocess.run([qmidtest.program("cli/qmictl"), "--help"], capture_output=True, text=True).stdout
+
+
 def offered(shell, line):
     """The words in place of the last one."""
     head = line[:line.rfind(" ") + 1]
@@ -173,15 +178,16 @@ def offered(shell, line):
 # ---- what is offered
 
 
-def test_commands(shell):
-    assert offered(shell, "qmictl ") == ["call", "clients", "describe", "list", "monitor", "raw", "status"]
+def test_commands(shell, usage):
+    assert offered(shell, "qmictl ") == sorted(re.findall(r"^  (\w+) ", usage.partition("Options:")[0], re.M))
     assert offered(shell, "qmictl --json short cl") == ["clients"]
     assert offered(shell, "qmictl list ") == []
 
 
 def test_services(shell):
     assert offered(shell, "qmictl call n") == ["nas"]
-    assert "ctl" in offered(shell, "qmictl describe ")
+    for line in ("qmictl describe ", "qmictl trace "):
+        assert {"ctl", "nas"} < set(offered(shell, line))
     for line in ("qmictl call ", "qmictl raw ", "qmictl monitor "):
         assert {"dms", "nas", "wds"} < set(offered(shell, line))
         assert "ctl" not in offered(shell, line)
@@ -191,7 +197,9 @@ def test_services(shell):
 def test_messages(shell):
     assert offered(shell, "qmictl call nas get-signal-i") == ["get-signal-info"]
     assert "signal-info" not in offered(shell, "qmictl call nas signal-i")  # an indication
-    assert "signal-info" in offered(shell, "qmictl describe nas signal-i")
+    for command in ("describe", "trace"):
+        assert "signal-info" in offered(shell, f"qmictl {command} nas signal-i")
+        assert "get-signal-info" in offered(shell, f"qmictl {command} nas get-signal-i")
     assert offered(shell, "qmictl call nosuch ") == []
     assert offered(shell, "qmictl -j --timeout 3 call -d y dms set-operating-m") == ["set-operating-mode"]
 
@@ -247,11 +255,20 @@ def test_a_secret_is_read(shell):
     assert value(shell, "qmictl call uim verify-pin pin.value=") == ["-"]
 
 
-def test_options(shell):
+def test_options(shell, usage):
+    listed = set(re.findall(r"(--[a-z-]+)", usage.partition("Options:")[2])) - {"--json=short"}
+    assert {w.rstrip("=") for w in offered(shell, "qmictl --")} == listed
     assert offered(shell, "qmictl --no") == ["--no-legend"]
     assert [w.rstrip("=") for w in offered(shell, "qmictl call --j")] == ["--json"]
     assert value(shell, "qmictl --json=") == ["off", "pretty", "short"]
     assert offered(shell, "qmictl --json p") == ["pretty"]
+
+
+def test_files(shell, share):
+    """In every other place there are none."""
+    (share / "a trace.pcapng").touch()
+    assert "trace.pcapng" in shell.type(f"qmictl trace -r {share}/a", shell.ALL)
+    assert "trace.pcapng" not in shell.type(f"qmictl trace nas {share}/a", shell.ALL)
 
 
 # ---- what a key makes of the line
