@@ -20,7 +20,7 @@
 -- ---- words: the bytes of a number, lowest first
 
 local function number_of(word)
-    local n = 0
+    local n = 0.0 -- no integer, which would overflow
     for i = #word, 1, -1 do
         n = n * 256 + word:byte(i)
     end
@@ -861,7 +861,7 @@ local function dissect_frame(tvb, bytes, at, pinfo, tree)
 end
 
 local encapsulations = DissectorTable.get("wtap_encap")
-local before = encapsulations:get_dissector(wtap.USER0)
+local before = encapsulations:get_dissector(wtap_encaps.USER0)
 local asked = false -- `before` may be told to ask us
 
 -- What is no frame of ours is left to whom the link type belonged.
@@ -887,4 +887,4 @@ function qmux.dissector(tvb, pinfo, tree)
     return tvb:len()
 end
 
-encapsulations:add(wtap.USER0, qmux)
+encapsulations:add(wtap_encaps.USER0, qmux)
