@@ -47,8 +47,9 @@ def tshark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tshark")
 
     def run(frames, *options):
+        """`frames`, or the bytes of a capture."""
         capture = folder / "capture.pcapng"
-        capture.write_bytes(pcapng(frames))
+        capture.write_bytes(frames if isinstance(frames, bytes) else pcapng(frames))
         done = subprocess.run(["tshark", "-n", "-X", f"lua_script:{qmidtest.build_folder() / 'interfaces/qmi.lua'}",
                                "-r", str(capture), *options],
                               env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
@@ -109,6 +110,37 @@ def test_filters(tshark):
         assert rows[0].split()[0] == "1", wanted
         assert len(rows) < len(frames) / 2
     assert tshark(frames, "-Y", "qmi.nas.lte.rsrp > 0") == ""
+
+
+def packets_in(capture):
+    """How many whole packets it has."""
+    n = at = 0
+    while at + 8 <= len(capture):
+        kind, size = struct.unpack_from("<II", capture, at)
+        at += size
+        n += kind == 6 and at <= len(capture)
+    return n
+
+
+def test_a_capture_of_qmid(world, tshark):
+    sim = world.sim()
+    world.start_daemon()
+    bus = world.connect()
+    with subprocess.Popen([qmidtest.program("cli/qmictl"), "trace", "-w", "-", "nas", "get-signal-info"],
+                          env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.bus.address},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as trace:
+        assert trace.stderr.readline().startswith(b"Tracing")
+        rsrp = bus.qmi(sim.device, "Nas", "GetSignalInfo")["lte"]["rsrp"]
+        capture = b""
+        while packets_in(capture) < 2:
+            block = os.read(trace.stdout.fileno(), 65536)
+            assert block, trace.stderr.read()
+            capture += block
+        trace.kill()
+    text = tshark(capture, "-V")
+    assert "QMI, NAS Get Signal Info request" in text and "QMI, NAS Get Signal Info response" in text
+    assert f"rsrp: {rsrp} dBm\n" in text
+    assert len(tshark(capture, "-Y", f"qmi.nas.lte.rsrp == {rsrp}").splitlines()) == 1
 
 
 # ---- as the library decodes
