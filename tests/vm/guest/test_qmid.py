@@ -4,8 +4,10 @@
 import os
 import pwd
 import re
+import shutil
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -254,12 +256,12 @@ def plug_by_place(make_modem, order):
 
 
 def test_names_before_a_reboot(make_modem, kept):
-    kept["paths"] = plug_by_place(make_modem, [2, 5])
+    kept["names"] = plug_by_place(make_modem, [2, 5])
 
 
 @pytest.mark.boot(2)
 def test_names_after_a_reboot_in_another_order(make_modem, kept):
-    assert plug_by_place(make_modem, [5, 2]) == kept["paths"]
+    assert plug_by_place(make_modem, [5, 2]) == kept["names"]
 
 
 # ---- as a service ----
@@ -282,8 +284,21 @@ def test_kill(bus, services, ready):
     assert answers(bus, ready)
 
 
-def test_idle_exit(services):
+@pytest.fixture
+def impatient(services):
+    """The service leaves after 3 s in place of 30."""
+    folder = Path(f"/run/systemd/system/{UNIT}.d")
+    command = re.search("^ExecStart=(.*)$", Path(services.properties(UNIT)["FragmentPath"]).read_text(), re.M)[1]
     services.stop(UNIT)
+    folder.mkdir(parents=True)
+    (folder / "idle.conf").write_text(f"[Service]\nExecStart=\nExecStart={command} --idle=3\n")
+    services.reload()
+    yield
+    shutil.rmtree(folder)
+    services.reload()
+
+
+def test_idle_exit(services, impatient):
     with connect() as bus:
         assert bus.get("/org/qmid1", f"{NAME}.Manager", "Version")
         services.wait(UNIT, ActiveState="inactive")
