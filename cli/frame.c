@@ -11,7 +11,7 @@
 
 /* ---- which ---- */
 
-static int parse_number(const char *text, unsigned long max, uint16_t *ret) {
+static int parse_number(const char *text, uint16_t *ret) {
         unsigned long v;
         char *end;
 
@@ -19,7 +19,7 @@ static int parse_number(const char *text, unsigned long max, uint16_t *ret) {
                 return -EINVAL;
         errno = 0;
         v = strtoul(text, &end, 16);
-        if (!text[2] || *end || errno != 0 || v > max)
+        if (!text[2] || *end || errno != 0 || v > UINT16_MAX)
                 return -EINVAL;
         *ret = (uint16_t) v;
         return 0;
@@ -34,7 +34,7 @@ int frame_filter_parse(FrameFilter *f, char **args, size_t n_args) {
 
         if (n_args > 0) {
                 filter.of_service = true;
-                if (parse_number(args[0], UINT8_MAX, &filter.service) < 0) {
+                if (parse_number(args[0], &filter.service) < 0) {
                         r = service_find(args[0], &s);
                         if (r != EXIT_OK)
                                 return r;
@@ -44,7 +44,7 @@ int frame_filter_parse(FrameFilter *f, char **args, size_t n_args) {
         }
         if (n_args > 1) {
                 filter.of_message = true;
-                if (parse_number(args[1], UINT16_MAX, &id) >= 0)
+                if (parse_number(args[1], &id) >= 0)
                         filter.message = filter.indication = id;
                 else {
                         if (!s)

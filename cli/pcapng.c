@@ -165,7 +165,7 @@ static int read_bytes(PcapngReader *r, void *buffer, size_t n) {
         if (n_read == n)
                 return 1;
         if (ferror(r->file))
-                return -EIO;
+                return errno > 0 ? -errno : -EIO;
         return n_read == 0 && r->offset == r->block_offset ? 0 : fail(r, "the file ends within a block");
 }
 

@@ -46,5 +46,5 @@ typedef struct PcapngReader {
 
 void pcapng_reader_done(PcapngReader *r);
 /* 1 and the next frame, valid until the next call; 0 at the end of the file; -EBADMSG and in `error` what is
- * wrong with it and where; -EIO, -ENOMEM. */
+ * wrong with it and where; -ENOMEM; what reading it gave. */
 int pcapng_read(PcapngReader *r, PcapngFrame *ret);

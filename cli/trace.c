@@ -176,8 +176,9 @@ static int trace_descriptor(Tracer *t, int fd, uint16_t vendor, const sigset_t *
                 if (ppoll(&wait, 1, NULL, waiting) < 0) {
                         if (errno != EINTR)
                                 return cli_error(EXIT_REFUSED, "trace: %s", strerror(errno));
+                        /* What has passed already is shown to its end. */
                         if (is_interrupted)
-                                return EXIT_OK;
+                                (void) shutdown(fd, SHUT_RD);
                         continue;
                 }
                 n = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
@@ -185,6 +186,8 @@ static int trace_descriptor(Tracer *t, int fd, uint16_t vendor, const sigset_t *
                         continue;
                 if (n < 0)
                         return cli_error(EXIT_REFUSED, "trace: %s", strerror(errno));
+                if (n == 0 && is_interrupted)
+                        return EXIT_OK;
                 if (n == 0)
                         return cli_error(EXIT_MISSING, "the trace has ended: the device is gone");
                 if ((size_t) n < TRACE_HEADER_SIZE)

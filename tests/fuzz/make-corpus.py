@@ -47,6 +47,27 @@ def mux_inputs():
            + nas(3, RESPONSE, 4, 0x32) + nas(1, RESPONSE, 2, 0x50, SUCCESS))
 
 
+def pcapng_inputs(frames):
+    """Files as qmictl writes them, and in the other byte order."""
+    def block(order, kind, body):
+        n = (12 + len(body)).to_bytes(4, order)
+        return kind.to_bytes(4, order) + n + body + n
+
+    for order in ('little', 'big'):
+        def number(value, n_bytes):
+            return value.to_bytes(n_bytes, order)
+
+        content = block(order, 0x0A0D0D0A, number(0x1A2B3C4D, 4) + number(1, 2) + number(0, 2) + b'\xff' * 8)
+        content += block(order, 1, number(147, 2) + bytes(6) + number(9, 2) + number(1, 2) + bytes([6, 0, 0, 0])
+                         + number(15, 2) + number(9, 2) + b'1199:9071\0\0\0' + bytes(4))
+        content += block(order, 5, b'of no use')
+        for i, frame in enumerate(frames):
+            n = number(len(frame), 4)
+            content += block(order, 6, bytes(4) + number(i, 4) + number(i * 1000, 4) + n + n + frame + bytes(-len(frame) % 4)
+                             + number(2, 2) + number(4, 2) + number(1 + i % 2, 4) + bytes(4))
+        yield content
+
+
 def main():
     stamp = Path(sys.argv[1])
     recordings = [json.loads(line) for name in sys.argv[2:] for line in Path(name).read_text().splitlines() if line]
@@ -74,6 +95,8 @@ def main():
     for content in mux_inputs():
         put('fuzz-mux', content)
     put('fuzz-mux', b'\x07' + whole[:4096])
+    for content in pcapng_inputs([frame for frame, direction in frames[:4]]):
+        put('fuzz-pcapng', content)
     for coding in range(TEXT_CODINGS):
         for text in TEXTS:
             put('fuzz-text', bytes([coding]) + text)
