@@ -135,9 +135,12 @@ int input_ask(const char *key, char **ret, void *userdata) {
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 (void) sigaddset(&mask, signals[i]);
         (void) sigprocmask(SIG_BLOCK, &mask, &old_mask);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
                 (void) sigaction(signals[i], &(struct sigaction){ .sa_handler = on_signal },
                                  &old_actions[i]);
+                if (old_actions[i].sa_handler == SIG_IGN) /* whoever started us wants it so */
+                        (void) sigaction(signals[i], &old_actions[i], NULL);
+        }
         (void) sigaction(SIGTSTP, &(struct sigaction){ .sa_handler = SIG_IGN }, &old_stop);
         modes = old_modes;
         modes.c_lflag &= ~(tcflag_t) ECHO;

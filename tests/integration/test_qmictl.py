@@ -304,6 +304,7 @@ class Terminal:
     def __init__(self, world, *command):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
             os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = world.bus.address
             os.execv(command[0], command)
