@@ -107,7 +107,7 @@ static int mux_on_flush(sd_event_source *s, void *userdata) {
 
         mux_flush(m);
         if (m->on_released && TAILQ_FIRST(&m->clients) == m->ctl && !TAILQ_NEXT(m->ctl, entry))
-                m->on_released(m, m->released_userdata);
+                TAKE_PTR(m->on_released)(m, m->released_userdata); /* once */
         return 0;
 }
 

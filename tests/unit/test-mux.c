@@ -157,6 +157,28 @@ static void test_tap(void) {
         bench_done(&b);
 }
 
+static void on_all_released(Mux *m, void *userdata) {
+        (*(unsigned *) userdata)++;
+}
+
+/* Whoever counts muxes that are done must be told by each once. */
+static void test_released_is_told_once(void) {
+        unsigned n_told = 0;
+        Client *c;
+        Bench b;
+
+        bench_init_ready(&b);
+        assert(mux_get_shared_client(b.mux, 0x03, &c) == 0);
+        bench_settle(&b);
+        mux_release_all(b.mux, on_all_released, &n_told);
+        assert(n_told == 0); /* not from within the call */
+        RUN_UNTIL(&b, n_told > 0);
+        mux_flush_later(b.mux);
+        bench_settle(&b);
+        assert(n_told == 1);
+        bench_done(&b);
+}
+
 static void test_waits_for_the_port(void) {
         Client *c;
         Bench b;
@@ -570,6 +592,7 @@ static void test_free_gives_ids_back(void) {
 int main(void) {
         test_becomes_ready();
         test_pushes_out_what_is_stuck();
+        test_released_is_told_once();
         test_tap();
         test_waits_for_the_port();
         test_silent_modem();
