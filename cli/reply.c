@@ -15,17 +15,9 @@ static int read_elements(sd_bus_message *m, char container, const char *contents
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_at_end(m, false)) == 0) {
-                if (v.n == n_allocated) {
-                        Value *grown;
-
-                        n_allocated = MAX(2 * n_allocated, 8U);
-                        grown = arena_alloc(a, n_allocated * sizeof(Value));
-                        if (!grown)
-                                return -ENOMEM;
-                        if (v.n > 0)
-                                memcpy(grown, v.elements, v.n * sizeof(Value));
-                        v.elements = grown;
-                }
+                v.elements = arena_grow(a, v.elements, v.n, &n_allocated, sizeof(Value));
+                if (!v.elements)
+                        return -ENOMEM;
                 r = reply_read(m, a, &v.elements[v.n]);
                 if (r < 0)
                         return r;

@@ -228,17 +228,9 @@ static int read_array(sd_bus_message *m, const char *element, Arena *a, unsigned
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_at_end(m, false)) == 0) {
-                if (n == n_allocated) {
-                        Value *grown;
-
-                        n_allocated = MAX(2 * n_allocated, 8U);
-                        grown = arena_alloc(a, n_allocated * sizeof(Value));
-                        if (!grown)
-                                return -ENOMEM;
-                        if (n > 0)
-                                memcpy(grown, elements, n * sizeof(Value));
-                        elements = grown;
-                }
+                elements = arena_grow(a, elements, n, &n_allocated, sizeof(Value));
+                if (!elements)
+                        return -ENOMEM;
                 r = read_value(m, a, depth, &elements[n++], error);
                 if (r < 0)
                         return r;
@@ -378,17 +370,9 @@ int bus_read_tlvs(sd_bus_message *m, Arena *a, Value *ret) {
                         return r;
                 if (n_bytes > TLVS_MAX || n >= TLVS_MAX / TLV_HEADER_SIZE)
                         return -EMSGSIZE;
-                if (n == n_allocated) {
-                        Tlv *grown;
-
-                        n_allocated = MAX(2 * n_allocated, 8U);
-                        grown = arena_alloc(a, n_allocated * sizeof(Tlv));
-                        if (!grown)
-                                return -ENOMEM;
-                        if (n > 0)
-                                memcpy(grown, tlvs, n * sizeof(Tlv));
-                        tlvs = grown;
-                }
+                tlvs = arena_grow(a, tlvs, n, &n_allocated, sizeof(Tlv));
+                if (!tlvs)
+                        return -ENOMEM;
                 tlvs[n++] = (Tlv){ .id = id, .n_bytes = (uint16_t) n_bytes, .bytes = bytes };
         }
         if (r < 0)

@@ -68,17 +68,11 @@ static int decode_tlv(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a
 }
 
 static int add_unknown(Value *unknown, Arena *a, const Tlv *tlv) {
-        if (unknown->n >= unknown->n_allocated) {
-                uint32_t n = unknown->n_allocated > 0 ? 2 * unknown->n_allocated : 4;
-                Tlv *tlvs = arena_alloc(a, n * sizeof(Tlv));
+        Tlv *tlvs = arena_grow(a, unknown->tlvs, unknown->n, &unknown->n_allocated, sizeof(Tlv));
 
-                if (!tlvs)
-                        return -ENOMEM;
-                if (unknown->n > 0)
-                        memcpy(tlvs, unknown->tlvs, unknown->n * sizeof(Tlv));
-                unknown->tlvs = tlvs;
-                unknown->n_allocated = n;
-        }
+        if (!tlvs)
+                return -ENOMEM;
+        unknown->tlvs = tlvs;
         unknown->tlvs[unknown->n++] = *tlv;
         return 0;
 }

@@ -2,19 +2,12 @@
 #include "qmi/value.h"
 
 Value *value_dict_add(Value *dict, Arena *a, const char *key) {
-        if (dict->n >= dict->n_allocated) {
-                uint32_t n = MAX(dict->n_allocated * 2, UINT32_C(8));
-                ValueEntry *entries = arena_alloc(a, n * sizeof(ValueEntry));
+        ValueEntry *entries = arena_grow(a, dict->entries, dict->n, &dict->n_allocated, sizeof(ValueEntry));
 
-                if (!entries)
-                        return NULL;
-                if (dict->n > 0)
-                        memcpy(entries, dict->entries, dict->n * sizeof(ValueEntry));
-                dict->entries = entries;
-                dict->n_allocated = n;
-        }
-
+        if (!entries)
+                return NULL;
         dict->type = VALUE_DICT;
+        dict->entries = entries;
         dict->entries[dict->n] = (ValueEntry){ .key = key };
         return &dict->entries[dict->n++].value;
 }

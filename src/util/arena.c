@@ -64,6 +64,21 @@ void *arena_alloc(Arena *a, size_t size) {
         return memset(p, 0, size);
 }
 
+void *arena_grow(Arena *a, void *array, uint32_t n, uint32_t *n_allocated, size_t size) {
+        uint32_t n_grown = MAX(2 * *n_allocated, 8U);
+        void *grown;
+
+        if (n < *n_allocated)
+                return array;
+        grown = arena_alloc(a, n_grown * size);
+        if (!grown)
+                return NULL;
+        if (n > 0)
+                memcpy(grown, array, n * size);
+        *n_allocated = n_grown;
+        return grown;
+}
+
 char *arena_strndup(Arena *a, const char *s, size_t n) {
         char *p;
 

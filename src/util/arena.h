@@ -26,6 +26,9 @@ void arena_done(Arena *a);
 
 /* Zeroed, aligned to 8 bytes; NULL when memory or ARENA_MAX is used up. arena_alloc(a, 0) is not NULL. */
 void *arena_alloc(Arena *a, size_t size);
+/* Room for one more in an array of `n` elements of `size` bytes that has room for *n_allocated: the array,
+ * moved to one of twice the room where it is full; NULL as arena_alloc(), and then nothing has changed. */
+void *arena_grow(Arena *a, void *array, uint32_t n, uint32_t *n_allocated, size_t size);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_printf(Arena *a, const char *format, ...) _printf_(2, 3);
 

@@ -71,11 +71,36 @@ static void test_erase(void) {
         arena_done(&a);
 }
 
+/* What is in the array moves along; where memory is used up, it stays as it is. */
+static void test_grow(void) {
+        uint32_t n_allocated = 0, n_before;
+        uint16_t *array = NULL, *grown;
+        Arena a;
+
+        arena_init(&a);
+        for (uint32_t i = 0; i < 1000; i++) {
+                array = arena_grow(&a, array, i, &n_allocated, sizeof(*array));
+                check(array);
+                array[i] = (uint16_t) i;
+        }
+        for (uint32_t i = 0; i < 1000; i++)
+                check_int(array[i], i);
+        check_int(n_allocated, 1024);
+        check(arena_grow(&a, array, 1000, &n_allocated, sizeof(*array)) == array);
+
+        n_before = n_allocated = ARENA_MAX / sizeof(*array);
+        grown = arena_grow(&a, array, n_allocated, &n_allocated, sizeof(*array));
+        check(!grown);
+        check_int(n_allocated, n_before);
+        arena_done(&a);
+}
+
 int main(void) {
         test_aligned_and_zeroed();
         test_small_needs_no_malloc();
         test_bounded();
         test_text();
         test_erase();
+        test_grow();
         return 0;
 }
