@@ -22,8 +22,7 @@ typedef struct Managed {
         Manager *manager;
         Device *device;
         char *syspath; /* of the USB interface; NULL: given by hand */
-        char *node;
-        bool take; /* although somebody else may use it */
+        bool take;     /* although somebody else may use it */
         bool opened;
         sd_event_source *watch; /* whether somebody else opens it too: */
         bool shared_told;
@@ -48,7 +47,6 @@ static void managed_free(Managed *d) {
         }
         sd_event_source_disable_unref(d->watch);
         free(d->syspath);
-        free(d->node);
         free(d);
 }
 
@@ -159,7 +157,8 @@ static int on_opened_elsewhere(sd_event_source *s, const struct inotify_event *e
         d->shared_told = true;
         log_warning("%s: %s has opened %s too, and each of us may get the answers to the other: "
                     "have one of them ignore the port, see qmid(8)",
-                    device_get_name(d->device), manager_rival(d->manager) ?: "another program", d->node);
+                    device_get_name(d->device), manager_rival(d->manager) ?: "another program",
+                    device_get_port_name(d->device));
         return 0;
 }
 
@@ -167,9 +166,10 @@ static int on_opened_elsewhere(sd_event_source *s, const struct inotify_event *e
 static void managed_watch(Managed *d) {
         int r;
 
-        if (d->watch || !d->node || port_get_state(mux_get_port(device_get_mux(d->device))) != PORT_OPEN)
+        if (d->watch || !d->syspath || port_get_state(mux_get_port(device_get_mux(d->device))) != PORT_OPEN)
                 return;
-        r = sd_event_add_inotify(d->manager->event, &d->watch, d->node, IN_OPEN, on_opened_elsewhere, d);
+        r = sd_event_add_inotify(d->manager->event, &d->watch, device_get_port_name(d->device), IN_OPEN,
+                                 on_opened_elsewhere, d);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot watch who else opens its port", device_get_name(d->device));
 }
@@ -275,8 +275,7 @@ static int manager_add_found(Manager *m, const PortFacts *f) {
                 return log_oom();
         d->take = f->take;
         d->syspath = strdup(f->syspath);
-        d->node = strdup(f->node);
-        if (!d->syspath || !d->node) {
+        if (!d->syspath) {
                 managed_free(d);
                 return log_oom();
         }
@@ -302,7 +301,7 @@ static void on_port(Discovery *discovery, const PortFacts *f, void *userdata) {
         Managed *d = manager_find(m, f->syspath);
 
         /* Another node at the same place: the removal of the first is still to be told, or was lost. */
-        if (d && (f->ignore || !streq(d->node, f->node))) {
+        if (d && (f->ignore || !streq(device_get_port_name(d->device), f->node))) {
                 manager_remove(m, d);
                 d = NULL;
         }

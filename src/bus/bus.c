@@ -281,6 +281,14 @@ int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value
         return 0;
 }
 
+int bus_read_no_options(sd_bus_message *m, sd_bus_error *error) {
+        _cleanup_(arena_done) Arena arena;
+        Value options;
+
+        arena_init(&arena);
+        return bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+}
+
 /* ---- devices ---- */
 
 static BusDevice *bus_device(Bus *b, Device *d) {

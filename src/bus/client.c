@@ -251,12 +251,9 @@ static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error
         static const sd_bus_error released =
                 SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, "its owner released the client");
         BusClient *c = ((BusObject *) userdata)->client;
-        _cleanup_(arena_done) Arena arena;
-        Value options;
         int r;
 
-        arena_init(&arena);
-        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
         if (!streq(sd_bus_message_get_sender(m), c->caller->name))

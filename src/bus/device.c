@@ -276,17 +276,14 @@ static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d = ((BusObject *) userdata)->device;
-        _cleanup_(arena_done) Arena arena;
         const char *service, *message;
         const SchemaMessage *schema;
-        Value options;
         int r;
 
-        arena_init(&arena);
         r = sd_bus_message_read(m, "ss", &service, &message);
         if (r < 0)
                 return r;
-        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
         r = find_message(d, service, message, &schema, error);
@@ -300,18 +297,15 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d = ((BusObject *) userdata)->device;
-        _cleanup_(arena_done) Arena arena;
         const SchemaService *s;
         const char *service;
-        Value options;
         uint16_t id;
         int r;
 
-        arena_init(&arena);
         r = sd_bus_message_read(m, "s", &service);
         if (r < 0)
                 return r;
-        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
         r = find_service(d, service, &s, &id, error);
@@ -325,12 +319,9 @@ static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *e
 
 static int method_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(arena_done) Arena arena;
-        Value options;
         int r;
 
-        arena_init(&arena);
-        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
         r = sd_bus_message_new_method_return(m, &reply);

@@ -182,3 +182,5 @@ int peer_modem_manager_watch(Bus *b);
 int bus_find_object(Bus *b, const char *path, BusObject **ret);
 /* Reads options (a{sv}). `keys`: those that are known, NULL-terminated; others are refused by name. */
 int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error);
+/* The same where no option is known yet. */
+int bus_read_no_options(sd_bus_message *m, sd_bus_error *error);

@@ -10,16 +10,13 @@ static int get_version(sd_bus *bus, const char *path, const char *interface, con
 static int method_find_device(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d, *found = NULL;
         Bus *b = userdata;
-        _cleanup_(arena_done) Arena arena;
         const char *name;
-        Value options;
         int r;
 
-        arena_init(&arena);
         r = sd_bus_message_read(m, "s", &name);
         if (r < 0)
                 return r;
-        r = bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
+        r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
 
