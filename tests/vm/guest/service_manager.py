@@ -114,8 +114,8 @@ class Journal:
         entries = [json.loads(line) for line in text.splitlines()]
         return [str(entry["MESSAGE"]) for entry in entries if self._is_of(entry, unit)]
 
-    def wait(self, pattern, unit=None):
-        """The first message that the pattern is found in."""
+    def wait(self, pattern, unit=None, times=1):
+        """The first message that the pattern is found in, or the second, …"""
         deadline = time.monotonic() + PATIENCE
         with subprocess.Popen([*self.command, "--follow", "--no-tail"], stdout=subprocess.PIPE) as process, \
                 selectors.DefaultSelector() as selector:
@@ -128,7 +128,8 @@ class Journal:
                         if not self._is_of(entry, unit):
                             continue
                         seen.append(str(entry["MESSAGE"]))
-                        if re.search(pattern, seen[-1]):
+                        times -= bool(re.search(pattern, seen[-1]))
+                        if times == 0:
                             return seen[-1]
             finally:
                 process.terminate()

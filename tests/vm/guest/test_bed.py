@@ -188,6 +188,8 @@ def test_units_and_journal(services, journal):
     assert journal.wait("^good", unit) == "good night"
     services.restart(unit)
     assert services.properties(unit)["MainPID"] != first
+    # The job has ended when the shell is executed, not when it has spoken.
+    journal.wait("^good", unit, times=2)
     services.kill(unit, signal.SIGKILL)
     assert services.wait(unit, ActiveState="failed")["ExecMainStatus"] == signal.SIGKILL
     assert journal.messages(unit).count("good night") == 2
