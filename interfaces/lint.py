@@ -117,7 +117,7 @@ class ServiceLint:
             self.check_result(m)
 
     def key_of(self, m: Message, key: str) -> Where:
-        return self.lines.find('indication' if m.indication else 'message', m.name, key)
+        return self.lines.find(*m.path, key)
 
     def check_ids(self, messages: dict[str, Message]):
         by_id: dict[tuple[int, int], Message] = {}
@@ -125,7 +125,7 @@ class ServiceLint:
             other = by_id.setdefault((m.id, m.vendor), m)
             if m.id >= 0 and other is not m:
                 self.error(
-                    self.key_of(m, 'id'),
+                    self.key_of(m, 'is'),
                     f'id 0x{m.id:04X} is that of "{other.name}" (line {other.where.line}); only'
                     ' two vendors'
                     ' can share one',
@@ -236,13 +236,20 @@ class ServiceLint:
 
     def check_result(self, m: Message):
         result = self.refer(m, 'result', self.indications)
+        if result and could_be_derived(m, result):
+            self.error(
+                self.key_of(m, 'result'),
+                f'result: "{result.name}" has id and class of "{m.name}", and its name: write its'
+                ' TLVs here, as result.0xNN',
+            )
         if not m.token:
             return
         where = self.key_of(m, 'token')
         if not m.result:
             self.error(
                 where,
-                'token pairs a request with its result, but there is no result = "INDICATION"',
+                'token pairs a request with its result, but there is neither result.0xNN nor'
+                ' result = "INDICATION"',
             )
         if not result:
             return
@@ -268,6 +275,15 @@ def by_ident(tlvs: list[Tlv]) -> dict[int, list[Tlv]]:
     for t in tlvs:
         result.setdefault(t.id, []).append(t)
     return result
+
+
+def could_be_derived(m: Message, result: Message) -> bool:
+    """There is one way to write a result: its own table is for what differs from the request."""
+    return result.path[0] == 'indication' and (result.name, result.id, result.access) == (
+        f'{m.name}-result',
+        m.id,
+        m.access,
+    )
 
 
 def takes_transaction(m: Message) -> bool:

@@ -222,9 +222,10 @@ class Message:
     name: str
     where: Where
     indication: bool
-    id: int = 0
+    path: tuple[str, ...]  # of its keys in the file
+    id: int = -1
     kind: str = ''
-    access: str = 'status'
+    access: str = ''
     about: str = ''
     request: list[Tlv] = field(default_factory=list)
     response: list[Tlv] = field(default_factory=list)  # of an indication: its TLVs

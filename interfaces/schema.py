@@ -12,9 +12,8 @@ from pathlib import Path
 
 from lines import Lines, Where
 from lint import ServiceLint, check_enums, check_kind
-from model import Enum, Field, Message, Schema, SchemaError, Scope, Service, Tlv, Type
+from model import Enum, Field, Message, Schema, SchemaError, Scope, Service, Tlv, Type, camel
 from typeparser import (
-    ACCESS,
     CODINGS,
     NAME,
     BUILT_IN,
@@ -264,7 +263,7 @@ class Loader:
                 )
         self.services.append(service)
         scope = self.scope(data, lines, self.common)
-        for section, known in (('message', service.messages), ('indication', service.indications)):
+        for section in ('message', 'indication'):
             tables = data.get(section, {})
             if not isinstance(tables, dict):
                 self.error(lines.find(section), f'[{section}.NAME] is a table')
@@ -280,7 +279,7 @@ class Loader:
                         ' "get-signal-info"',
                     )
                 else:
-                    known[key] = self.message(service, section, key, table, lines, scope)
+                    self.message(service, section, key, table, lines, scope)
         ServiceLint(service, lines, self.error).check()
 
     def vendor(self, table: dict, lines: Lines, *path: str) -> int:
@@ -292,11 +291,18 @@ class Loader:
 
     def message(
         self, service: Service, section: str, name: str, table: dict, lines: Lines, scope: Scope
-    ) -> Message:
+    ):
         indication = section == 'indication'
         path = (section, name)
-        m = Message(name, lines.find(*path), indication)
-        common_keys = ('id', 'access', 'about', 'vendor', 'since', 'like')
+        m = Message(name, lines.find(*path), indication, path)
+        if indication and (other := service.indications.get(name)):
+            self.error(
+                m.where,
+                f'the indication "{name}" is made of result.0xNN in line {other.where.line} already',
+            )
+            return
+        (service.indications if indication else service.messages)[name] = m
+        common_keys = ('is', 'about', 'vendor', 'since', 'like')
         self.unknown_keys(
             table,
             common_keys
@@ -304,7 +310,6 @@ class Loader:
                 ('tlv',)
                 if indication
                 else (
-                    'kind',
                     'request',
                     'response',
                     'timeout',
@@ -326,36 +331,10 @@ class Loader:
                 return ''
             return value
 
-        ident = table.get('id')
-        if type(ident) is not int or not 0 <= ident <= 0xFFFF:
-            self.error(
-                lines.find(*path, 'id'), f'{section} "{name}" needs an id, 0x0000 to 0xFFFF'
-            )
-            ident = -1
-        m.id = ident
-        if service.name == 'ctl':
-            if 'kind' in table:
-                self.error(lines.find(*path, 'kind'), 'CTL runs on no client id: it has no kind')
-        elif not indication:
-            m.kind = table.get('kind', '')
-            if 'kind' not in table:
-                self.error(m.where, f'message "{name}" has no kind: {", ".join(KINDS)}')
-            elif m.kind not in KINDS:
-                self.error(
-                    lines.find(*path, 'kind'), f'"{m.kind}" is no kind: {", ".join(KINDS)} are'
-                )
-            else:
-                try:
-                    check_kind(service.name, name, m.kind)
-                except SchemaError as e:
-                    self.error(lines.find(*path, 'kind'), str(e))
-        if 'access' not in table:
-            self.error(m.where, f'{section} "{name}" has no access class: {" ".join(ACCESS)}')
-        elif access := text('access'):
-            try:
-                m.access = check_access(access)
-            except SchemaError as e:
-                self.error(lines.find(*path, 'access'), str(e))
+        try:
+            self.identify(m, service.name, table.get('is', ''))
+        except SchemaError as e:
+            self.error(lines.find(*path, 'is'), str(e))
         self.check_about(m, section, table, text('about'), lines.find(*path, 'about'))
         m.vendor = self.vendor(table, lines, *path)
         m.since = text('since')
@@ -367,9 +346,7 @@ class Loader:
         if type(m.replay) is not bool:
             self.error(lines.find(*path, 'replay'), 'replay is true or false')
             m.replay = False
-        m.abort, m.undo, m.result, m.token, m.like = map(
-            text, ('abort', 'undo', 'result', 'token', 'like')
-        )
+        m.abort, m.undo, m.token, m.like = map(text, ('abort', 'undo', 'token', 'like'))
         for direction in ('tlv',) if indication else ('request', 'response'):
             tlvs = self.tlvs(
                 m, direction, table.get(direction, {}), lines, path + (direction,), scope
@@ -378,7 +355,50 @@ class Loader:
                 m.request = tlvs
             else:
                 m.response = tlvs
-        return m
+        result = table.get('result')
+        if isinstance(result, dict):
+            self.result(service, m, result, lines, scope)
+        elif isinstance(result, str) and result:
+            m.result = result
+        elif 'result' in table:
+            self.error(
+                lines.find(*path, 'result'),
+                'a result is result.0xNN = "key: TYPE", or result = "INDICATION"',
+            )
+            m.token = ''  # without a result it would be wrong, too
+
+    def identify(self, m: Message, service: str, text):
+        """Takes apart what it says that a message is."""
+        words = text.split() if isinstance(text, str) else []
+        parts = ['0xNNNN', 'CLASS']
+        if not m.indication and service != 'ctl':  # CTL runs on no client id
+            parts.insert(1, 'KIND')
+        if len(words) != len(parts):
+            what = 'indication' if m.indication else 'message'
+            of = ' of CTL' if service == 'ctl' else ''
+            raise SchemaError(f'{what} "{m.name}"{of} needs is = "{" ".join(parts)}", in that order')
+        if not re.fullmatch(r'0x[0-9A-F]{4}', words[0]):
+            raise SchemaError(
+                f'"{words[0]}" is no message id: 0x0000 to 0xFFFF, four upper-case digits, is'
+            )
+        if 'KIND' in parts:
+            if words[1] not in KINDS:
+                raise SchemaError(f'"{words[1]}" is no kind: {", ".join(KINDS)} are')
+            check_kind(service, m.name, words[1])
+            m.kind = words[1]
+        m.access = check_access(words[-1])
+        m.id = int(words[0], 16)
+
+    def result(self, service: Service, m: Message, table: dict, lines: Lines, scope: Scope):
+        """The indication that brings the result of a message: its id and class are those of the
+        message, and its sentence follows from the name."""
+        path = (*m.path, 'result')
+        m.result = f'{m.name}-result'
+        r = Message(m.result, lines.find(*path), True, path, m.id, access=m.access)
+        r.about = f'The result of {camel(m.name)}.'
+        r.vendor, r.since = m.vendor, m.since
+        r.response = self.tlvs(r, 'result', table, lines, path, scope)
+        service.indications[r.name] = r
 
     def check_about(self, m: Message, section: str, table: dict, about: str, where: Where):
         m.about = about

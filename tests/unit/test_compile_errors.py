@@ -44,16 +44,12 @@ rssi = "i8 dBm"
 snr = "i16 x0.1 dB"
 
 [message.abort]
-id = 0x0001
-kind = "command"
-access = "status"
+is = "0x0001 command status"
 about = "Abort a transaction."
 request.0x01 = "transaction: u16"
 
 [message.scan]
-id = 0x0002
-kind = "query"
-access = "control"
+is = "0x0002 query control"
 about = "Look around."
 abort = "abort"
 result = "scan-done"
@@ -66,22 +62,26 @@ response.0x01 = "handle: u32"
 response.0x10 = "signals: [u8] signal"
 response.0x11 = "masked: {mask: u16, a: u8 if mask.3, b: valid u16 enum mode}"
 
+[message.count]
+is = "0x0005 client location"
+about = "Count what is seen."
+token = "token"
+request.0x01 = "token: u32"
+result.0x01 = "token: u32"
+result.0x10 = "seen: u16"
+
 [message.stop]
-id = 0x0003
-kind = "command"
-access = "control"
+is = "0x0003 command control"
 about = "Stop looking around."
 request.0x01 = "handle: u32"
 
 [indication.scan-done]
-id = 0x0002
-access = "control"
+is = "0x0002 control"
 about = "What was seen."
 tlv.0x01 = "token: u32"
 
 [indication.scan-progress]
-id = 0x0004
-access = "control"
+is = "0x0004 control"
 about = "What was seen so far."
 like = "scan-done"
 '''
@@ -111,6 +111,7 @@ def test_good(tmp_path):
 # What is replaced ("+": the end), by what, a part of the error, and the line that it is at: where
 # the mark "#!" is in the new text, else its first, unless a fourth text says which.
 TLV = 'request.0x01 = "transaction: u16"'
+STOP = 'is = "0x0003 command control"'
 CASES = {
     # values and names
     'no-toml': ('title = "Test service"', 'title = Test service', 'no TOML'),
@@ -158,7 +159,7 @@ CASES = {
     ),
     'message-name': (
         '[message.stop]',
-        '[message.Stop]#!\nid = 1\n[message.stop]',
+        '[message.Stop]#!\nis = "0x0001 query raw"\n[message.stop]',
         'must be lower-case',
     ),
     'tlv-key': (TLV, 'request.0x01 = "Transaction: u16"', 'must be lower-case'),
@@ -182,25 +183,43 @@ CASES = {
         'the second is never taken',
     ),
     # messages
-    'no-id': ('id = 0x0003', '', 'needs an id', '[message.stop]'),
-    'id-range': ('id = 0x0003', 'id = 0x10000', 'needs an id'),
-    'no-kind': ('id = 0x0003\nkind = "command"', 'id = 0x0003', 'has no kind', '[message.stop]'),
+    'no-is': (STOP, '', 'needs is = "0xNNNN KIND CLASS"', '[message.stop]'),
+    'is-number': (STOP, 'is = 0x0003', 'needs is = "0xNNNN KIND CLASS"'),
+    'is-empty': (STOP, 'is = ""', 'needs is = "0xNNNN KIND CLASS"'),
+    'no-id': (STOP, 'is = "command control"', 'needs is = "0xNNNN KIND CLASS"'),
+    'no-kind': (STOP, 'is = "0x0003 control"', 'needs is = "0xNNNN KIND CLASS"'),
+    'no-access': (STOP, 'is = "0x0003 command"', 'needs is = "0xNNNN KIND CLASS"'),
+    'is-too-much': (STOP, 'is = "0x0003 command control raw"', 'needs is = "0xNNNN KIND CLASS"'),
+    'is-order': (STOP, 'is = "command 0x0003 control"', '"command" is no message id'),
+    'id-range': (STOP, 'is = "0x10003 command control"', '"0x10003" is no message id'),
+    'id-short': (STOP, 'is = "0x3 command control"', 'four upper-case digits'),
+    'id-digits': (STOP, 'is = "0x000g command control"', '"0x000g" is no message id'),
     'bad-kind': (
-        'id = 0x0003\nkind = "command"',
-        'id = 0x0003\nkind = "commando"#!',
-        '"commando" is no kind',
-    ),
-    'no-access': (
-        'id = 0x0004\naccess = "control"',
-        'id = 0x0004',
-        'has no access class',
-        '[indication.scan-progress]',
+        STOP,
+        'is = "0x0003 commando control"',
+        '"commando" is no kind: query, command, client, session are',
     ),
     'bad-access': (
-        'id = 0x0004\naccess = "control"',
-        'id = 0x0004\naccess = "controls"#!',
-        'is no access class',
+        STOP,
+        'is = "0x0003 command controls"',
+        '"controls" is no access class: status identity',
     ),
+    'indication-without-access': (
+        'is = "0x0004 control"',
+        'is = "0x0004"',
+        'indication "scan-progress" needs is = "0xNNNN CLASS"',
+    ),
+    'indication-with-kind': (
+        'is = "0x0004 control"',
+        'is = "0x0004 query control"',
+        'indication "scan-progress" needs is = "0xNNNN CLASS"',
+    ),
+    'indication-access': (
+        'is = "0x0004 control"',
+        'is = "0x0004 query"',
+        '"query" is no access class',
+    ),
+    'old-id': ('about = "Stop looking', 'id = 3#!\nabout = "Stop looking', '"id" is no key here'),
     'no-about': ('about = "Stop looking around."', '', 'has no about', '[message.stop]'),
     'about-full-stop': (
         'about = "Stop looking around."',
@@ -227,16 +246,16 @@ CASES = {
         'vendor = 0#!\nabout = "Stop looking around."',
         'USB vendor id',
     ),
-    'duplicate-id': ('id = 0x0003', 'id = 0x0002#!', 'id 0x0002 is that of "scan"'),
+    'duplicate-id': (STOP, 'is = "0x0002 command control"', 'id 0x0002 is that of "scan"'),
     'camel-case': (
         '+',
-        '[message.get-a1]\nid = 8\nkind = "query"\naccess = "raw"\nabout = "A."\n'
-        '[message.get-a-1]#!\nid = 9\nkind = "query"\naccess = "raw"\nabout = "B."',
+        '[message.get-a1]\nis = "0x0008 query raw"\nabout = "A."\n'
+        '[message.get-a-1]#!\nis = "0x0009 query raw"\nabout = "B."',
         'both are GetA1 on the bus',
     ),
     'method-and-signal': (
         '+',
-        '[indication.stop]#!\nid = 9\naccess = "raw"\nabout = "A."',
+        '[indication.stop]#!\nis = "0x0009 raw"\nabout = "A."',
         'a method and a signal cannot both be Stop',
     ),
     'abort': ('abort = "abort"', 'abort = "abrot"', 'abort: there is no message "abrot"'),
@@ -250,6 +269,50 @@ CASES = {
         'result = "scan-over"',
         'result: there is no indication "scan-over"',
     ),
+    'result-type': (
+        'result = "scan-done"',
+        'result = 1',
+        'result.0xNN = "key: TYPE", or result = "INDICATION"',
+    ),
+    'result-empty': ('result = "scan-done"', 'result = ""', 'a result is result.0xNN'),
+    'result-tlv': (
+        'result.0x10 = "seen: u16"',
+        'result.0x10 = "seen: u61"',
+        'whole bytes up to 64 bits',
+    ),
+    'result-tlv-id': ('result.0x10 = "seen: u16"', 'result.10 = "seen: u16"', 'is no TLV id'),
+    'result-access': (
+        'result.0x10 = "seen: u16"',
+        'result.0x10 = "seen: u16 access=location"',
+        'that of the message already',
+    ),
+    'result-mandatory': (
+        'result.0x10 = "seen: u16"',
+        'result.0x10 = "seen: u16 mandatory"',
+        'for TLVs of requests',
+    ),
+    'result-and-indication': (
+        '+',
+        '[indication.count-result]#!\nis = "0x0005 location"\nabout = "A."',
+        '"count-result" is made of result.0xNN',
+    ),
+    'result-id': (
+        'is = "0x0004 control"',
+        'is = "0x0005 control"',
+        'id 0x0005 is that of "count-result"',
+    ),
+    'result-method': (
+        '+',
+        '[message.count-result]\nis = "0x0009 query raw"\nabout = "A."',
+        'a method and a signal cannot both be CountResult',
+        'result.0x01 = "token: u32"',
+    ),
+    'result-apart': (
+        '+',
+        '[message.weigh]\nis = "0x0009 query raw"\nabout = "A."\nresult = "weigh-result"#!\n'
+        '[indication.weigh-result]\nis = "0x0009 raw"\nabout = "B."\ntlv.0x01 = "mass: u8"',
+        'write its TLVs here, as result.0xNN',
+    ),
     'undo': ('undo = "stop"', 'undo = "halt"', 'undo: there is no message "halt"'),
     'undo-field': ('undo = "stop"', 'undo = "abort"', '"abort" needs "transaction"'),
     'undo-type': (
@@ -258,7 +321,17 @@ CASES = {
         'is of another type',
         'undo = "stop"',
     ),
-    'token': ('token = "token"', 'token = "tokens"', 'no TLV with the key "tokens"'),
+    'token': (
+        'token = "token"\nundo',
+        'token = "tokens"\nundo',
+        'no TLV with the key "tokens"',
+    ),
+    'token-in-result': (
+        'result.0x01 = "token: u32"',
+        'result.0x01 = "coin: u32"',
+        '"count-result" has no TLV with the key "token"',
+        'token = "token"\nrequest',
+    ),
     'token-in-indication': (
         'tlv.0x01 = "token: u32"',
         'tlv.0x01 = "coin: u32"',
@@ -271,7 +344,7 @@ CASES = {
         'not the same on the wire',
         'token = "token"',
     ),
-    'token-without-result': ('result = "scan-done"', '', 'no result =', 'token = "token"'),
+    'token-without-result': ('result = "scan-done"', '', 'neither result', 'token = "token"'),
     'like': (
         'like = "scan-done"',
         'like = "done"',
@@ -290,20 +363,17 @@ CASES = {
     ),
     'kind-event-report': (
         '[message.stop]',
-        '[message.set-event-report]\nid = 9\nkind = "command"#!\naccess = "raw"\n'
-        'about = "A."\n[message.stop]',
+        '[message.set-event-report]\nis = "0x0009 command raw"#!\nabout = "A."\n[message.stop]',
         'must be of kind "client"',
     ),
     'kind-bind': (
         '[message.stop]',
-        '[message.bind-port]\nid = 9\nkind = "command"#!\naccess = "raw"\nabout = "A."\n'
-        '[message.stop]',
+        '[message.bind-port]\nis = "0x0009 command raw"#!\nabout = "A."\n[message.stop]',
         'must be of kind "client"',
     ),
     'kind-reset': (
         '[message.stop]',
-        '[message.reset]\nid = 9\nkind = "command"#!\naccess = "raw"\nabout = "A."\n'
-        '[message.stop]',
+        '[message.reset]\nis = "0x0009 command raw"#!\nabout = "A."\n[message.stop]',
         'must be of kind "client"',
     ),
     # types
@@ -504,6 +574,22 @@ def test_wrong_line(tmp_path, case):
     assert text in errors[0][2]
 
 
+def test_a_result_is_an_indication(tmp_path):
+    (tmp_path / 'common.toml').write_text(COMMON)
+    (tmp_path / 'good.toml').write_text(GOOD.replace('token = "token"\nreq', 'vendor = 1\nreq'))
+    schema, errors = load([tmp_path / 'good.toml'], tmp_path / 'common.toml')
+    assert errors == []
+    m = schema.services[0].messages['count']
+    r = schema.services[0].indications[m.result]
+    assert (r.name, r.id, r.access, r.vendor) == ('count-result', 5, 'location', 1)
+    assert r.indication and r.about == 'The result of Count.'
+    assert [(t.id, t.key(), t.mandatory) for t in r.response] == [
+        (0x01, 'token', False),
+        (0x10, 'seen', False),
+    ]
+    assert m.response == []
+
+
 def test_all_errors_are_told(tmp_path):
     wrong = (
         GOOD.replace('off = 0', 'Off = 0')
@@ -537,9 +623,7 @@ service = "other"
 id = 0x80
 title = "Other"
 [message.a]
-id = 1
-kind = "query"
-access = "raw"
+is = "0x0001 query raw"
 about = "A."
 '''
 
@@ -558,14 +642,15 @@ def test_several_files(tmp_path):
     )
     assert errors == []
     errors = compile_files(tmp_path, GOOD, others=(OTHER.replace('"A."', '"Look around."'),))
-    assert [e[:2] for e in errors] == [('file1.toml', 8)] and 'says the same as' in errors[0][2]
+    assert [e[:2] for e in errors] == [('file1.toml', 6)] and 'says the same as' in errors[0][2]
 
 
 def test_ctl_has_no_kind(tmp_path):
     ctl = OTHER.replace('"other"', '"ctl"')
     errors = compile_files(tmp_path, ctl)
-    assert [e[:2] for e in errors] == [('file0.toml', 6)] and 'has no kind' in errors[0][2]
-    assert compile_files(tmp_path, ctl.replace('kind = "query"\n', '')) == []
+    assert [e[:2] for e in errors] == [('file0.toml', 5)]
+    assert 'of CTL needs is = "0xNNNN CLASS"' in errors[0][2]
+    assert compile_files(tmp_path, ctl.replace('query ', '')) == []
 
 
 def test_command_line(tmp_path):
@@ -599,6 +684,8 @@ def test_command_line(tmp_path):
         ('method', 'Abort'),
         ('method', 'Scan'),
         ('method', 'Stop'),
+        ('method', 'Count'),
         ('signal', 'ScanDone'),
         ('signal', 'ScanProgress'),
+        ('signal', 'CountResult'),
     ]

@@ -30,10 +30,8 @@ off = 0
 on = 1
 
 [message.ask]
-id     = 0x0001
-kind   = "command"
-access = "status"
-about  = "What's in a $(name)? A \\\\ and a ' and a \\" and 50% of: colons."
+is    = "0x0001 command status"
+about = "What's in a $(name)? A \\\\ and a ' and a \\" and 50% of: colons."
 request.0x01 = "mode: u8 enum mode"
 '''
 
