@@ -12,8 +12,9 @@
 
 const char *mux_state_to_string(MuxState s) {
         static const char *const names[] = {
-                [MUX_STARTING] = "starting", [MUX_READY] = "ready",   [MUX_RESETTING] = "resetting",
-                [MUX_BUSY] = "busy",         [MUX_SILENT] = "silent",
+                [MUX_STARTING] = "starting",   [MUX_READY] = "ready", [MUX_CHECKING] = "checking",
+                [MUX_RESETTING] = "resetting", [MUX_BUSY] = "busy",   [MUX_SILENT] = "silent",
+                [MUX_INHIBITED] = "inhibited",
         };
 
         return s >= 0 && s < _MUX_STATE_MAX ? names[s] : NULL;

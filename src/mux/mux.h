@@ -14,6 +14,8 @@
 typedef struct Mux Mux;
 typedef struct Client Client;
 typedef struct Request Request;
+typedef struct Packer Packer;     /* util/pack.h */
+typedef struct Unpacker Unpacker; /* likewise */
 
 /* Somebody who can hold clients: a bus connection, the daemon itself. Embedded in what it stands for. The
  * mux compares addresses and shows the fields, no more. */
@@ -24,18 +26,30 @@ typedef struct Owner {
 typedef enum MuxState {
         MUX_STARTING, /* the port is not open yet, or the modem has not said its services yet */
         MUX_READY,
-        MUX_RESETTING, /* was ready; the port closed or the modem started anew */
+        MUX_CHECKING,  /* was ready, and may have lost client ids: each is being asked for */
+        MUX_RESETTING, /* was ready; the port closed or the modem started anew, and has not answered yet */
         MUX_BUSY,      /* another program has the port */
         MUX_SILENT,    /* the port is open, the modem does not answer CTL; asked again from time to time */
+        MUX_INHIBITED, /* mux_inhibit() */
         _MUX_STATE_MAX,
         _MUX_STATE_INVALID = -EINVAL,
 } MuxState;
 
 typedef struct MuxOps {
         /* The one place where a change of state, or of its reason, is told, after it is made. `reason`: a
-         * sentence, or NULL.
-         * Whatever state it leaves, on leaving MUX_READY every client has ended and every request failed. */
+         * sentence, or NULL. On leaving MUX_READY every request has failed. The clients stay: which of them
+         * the modem still knows is found out in MUX_CHECKING. */
         void (*on_state)(Mux *m, MuxState state, const char *reason, void *userdata);
+        /* Those from here on may be NULL. */
+        /* What mux_save() writes has changed, and must be kept before more is sent that depends on it. May
+         * come from within any function of the mux; mux_save() is all that may be called in it. */
+        void (*on_save)(Mux *m, void *userdata);
+        /* Whether CTL Sync may be sent, which takes everybody's ids and calls: nobody else can have the
+         * port, and no data call is up. NULL: no. */
+        bool (*may_sync)(Mux *m, void *userdata);
+        /* It has been silent for SILENT_LONG_USEC, and again for each such time: nothing that the mux can
+         * send helps. */
+        void (*on_silent_long)(Mux *m, void *userdata);
 } MuxOps;
 
 typedef struct MuxService {
@@ -64,6 +78,36 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
 int mux_open(Mux *m);
 /* Before mux_open(): says why it does not come. */
 void mux_set_busy(Mux *m, const char *reason);
+/* Instead of mux_open() for a modem that may hold ids of ours that nobody knows any more: the same, but once
+ * the modem answers they are wiped with CTL Sync, if MuxOps.may_sync allows that. */
+int mux_open_lost(Mux *m);
+
+/* Whether the modem still knows the client ids is checked anew, as after a resume. */
+void mux_check(Mux *m);
+/* Lets go of the port until mux_uninhibit(); what it held is checked then. `reason` is shown in the state.
+ */
+void mux_inhibit(Mux *m, const char *reason);
+void mux_uninhibit(Mux *m);
+/* While the machine goes to sleep, the mux sends nothing of its own. Requests go on. */
+void mux_quiesce(Mux *m, bool quiesce);
+
+/* ---- what outlives the daemon ----
+ *
+ * mux_save() writes down what the modem holds for us. mux_restore() takes it over into a new mux, before
+ * mux_open() and after port_adopt(). Its clients belong to the daemon then until mux_adopt_client() gives
+ * each to an owner, and mux_release_orphans() cleans up after those that nobody adopted. */
+
+/* 0, -ENOMEM. */
+int mux_save(Mux *m, Packer *p);
+/* `crashed`: the one who saved did not mean to end there, and what it had sent may be answered only now. 0,
+ * -EBADMSG (nothing that was written by mux_save(); the mux is as it was), -ENOMEM. */
+int mux_restore(Mux *m, Unpacker *u, bool crashed);
+/* The client with that key, now `owner`'s; NULL: there is none that nobody has adopted. It may have lost its
+ * id; that is told as ever. */
+Client *mux_adopt_client(Mux *m, uint32_t key, const Owner *owner, const ClientOps *ops, void *userdata);
+void mux_release_orphans(Mux *m);
+/* Before mux_free(): nothing more is sent, and nothing is given back. The next mux carries on. */
+void mux_detach(Mux *m);
 /* Whatever clients and requests are left go with it, without their callbacks; ids are given back as far as
  * the port takes that at once. */
 Mux *mux_free(Mux *m);
@@ -109,6 +153,10 @@ typedef struct ClientOps {
         void (*on_indication)(Client *c, const QmiMessage *m, bool broadcast, void *userdata);
         /* `reason` for people: "the modem took the client id back", "the port is gone". */
         void (*on_ended)(Client *c, const char *reason, void *userdata);
+        /* The modem had lost the client. It has a new id, and what it was registered for is registered
+         * again.
+         */
+        void (*on_replaced)(Client *c, void *userdata);
 } ClientOps;
 
 /* Allocates a client id. 0, -ENODEV (not ready), -EOPNOTSUPP (no such service on this modem; CTL, which is
@@ -122,6 +170,7 @@ DEFINE_CLEANUP(Client *, client_release)
 
 ClientState client_get_state(Client *c);
 Mux *client_get_mux(Client *c);
+uint32_t client_get_key(Client *c); /* the same after a restart; never 0, never used twice */
 uint16_t client_get_service(Client *c);
 uint8_t client_get_id(Client *c);         /* 0 while allocating */
 const Owner *client_get_owner(Client *c); /* of a lingering one: mux_get_owner() */
