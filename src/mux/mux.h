@@ -91,33 +91,6 @@ void mux_uninhibit(Mux *m);
 /* While the machine goes to sleep, the mux sends nothing of its own. Requests go on. */
 void mux_quiesce(Mux *m, bool quiesce);
 
-/* ---- what outlives the daemon ----
- *
- * mux_save() writes down what the modem holds for us. mux_restore() takes it over into a new mux, before
- * mux_open() and after port_adopt(). Its clients belong to the daemon then until mux_adopt_client() gives
- * each to an owner, and mux_release_orphans() cleans up after those that nobody adopted. */
-
-/* 0, -ENOMEM. */
-int mux_save(Mux *m, Packer *p);
-/* `crashed`: the one who saved did not mean to end there, and what it had sent may be answered only now. 0,
- * -EBADMSG (nothing that was written by mux_save(); the mux is as it was), -ENOMEM. */
-int mux_restore(Mux *m, Unpacker *u, bool crashed);
-/* The client with that key, now `owner`'s; NULL: there is none that nobody has adopted. It may have lost its
- * id; that is told as ever. */
-Client *mux_adopt_client(Mux *m, uint32_t key, const Owner *owner, const ClientOps *ops, void *userdata);
-void mux_release_orphans(Mux *m);
-/* Before mux_free(): nothing more is sent, and nothing is given back. The next mux carries on. */
-void mux_detach(Mux *m);
-/* Whatever clients and requests are left go with it, without their callbacks; ids are given back as far as
- * the port takes that at once. */
-Mux *mux_free(Mux *m);
-DEFINE_CLEANUP(Mux *, mux_free)
-
-/* Before the end: gives the daemon's own ids back to the modem, and calls `done`, from the event loop, when
- * the modem has confirmed these and what owners have released. It may never be called: whoever waits sets a
- * limit. Nothing else may be asked of the mux afterwards but mux_free(). */
-void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdata);
-
 MuxState mux_get_state(Mux *m);
 const char *mux_get_state_reason(Mux *m); /* "" if there is none */
 const char *mux_state_to_string(MuxState s);
@@ -187,6 +160,33 @@ const Owner *mux_get_owner(Mux *m);
  * callers run on. Valid until the mux leaves MUX_READY; one that ended meanwhile (the modem took its id
  * back, or had none left) is allocated anew by asking for it again. Errors as client_new(). */
 int mux_get_shared_client(Mux *m, uint16_t service, Client **ret);
+
+/* ---- what outlives the daemon ----
+ *
+ * mux_save() writes down what the modem holds for us. mux_restore() takes it over into a new mux, before
+ * mux_open() and after port_adopt(). Its clients belong to the daemon then until mux_adopt_client() gives
+ * each to an owner, and mux_release_orphans() cleans up after those that nobody adopted. */
+
+/* 0, -ENOMEM. */
+int mux_save(Mux *m, Packer *p);
+/* `crashed`: the one who saved did not mean to end there, and what it had sent may be answered only now. 0,
+ * -EBADMSG (nothing that was written by mux_save(); the mux is as it was), -ENOMEM. */
+int mux_restore(Mux *m, Unpacker *u, bool crashed);
+/* The client with that key, now `owner`'s; NULL: there is none that nobody has adopted. It may have lost its
+ * id; that is told as ever. */
+Client *mux_adopt_client(Mux *m, uint32_t key, const Owner *owner, const ClientOps *ops, void *userdata);
+void mux_release_orphans(Mux *m);
+/* Before mux_free(): nothing more is sent, and nothing is given back. The next mux carries on. */
+void mux_detach(Mux *m);
+/* Whatever clients and requests are left go with it, without their callbacks; ids are given back as far as
+ * the port takes that at once. */
+Mux *mux_free(Mux *m);
+DEFINE_CLEANUP(Mux *, mux_free)
+
+/* Before the end: gives the daemon's own ids back to the modem, and calls `done`, from the event loop, when
+ * the modem has confirmed these and what owners have released. It may never be called: whoever waits sets a
+ * limit. Nothing else may be asked of the mux afterwards but mux_free(). */
+void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdata);
 
 /* ---- requests ---- */
 
