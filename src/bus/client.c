@@ -151,7 +151,7 @@ void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reas
 
         LIST_REMOVE(c, of_device);
         LIST_REMOVE(c, of_caller);
-        client_release(c->client);
+        (void) client_release(c->client, &caller->owner);
         free(c->path);
         free(c);
         caller_drop_if_unused(caller);

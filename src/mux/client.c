@@ -162,24 +162,37 @@ Client *client_free(Client *c) {
         return NULL;
 }
 
-Client *client_release(Client *c) {
-        if (!c)
-                return NULL;
-
-        assert(!c->lingering && !c->shared);
-
-        if (c->state != CLIENT_READY)
+void client_linger(Client *c) {
+        if (c->state != CLIENT_READY) {
                 /* There is no id to give back. One that is on its way is given back by whoever sees it come.
                  */
-                return client_free(c);
+                (void) client_free(c);
+                return;
+        }
 
+        c->shared = false;
         c->lingering = true;
         c->ops = NULL;
         c->owner = &c->mux->owner;
         client_drop_requests(c);
         if (c->n_in_flight == 0)
                 ctl_release(c);
-        return NULL;
+}
+
+int client_release(Client *c, const Owner *owner) {
+        if (!c)
+                return 0;
+        if (owner != c->owner || c->lingering || c->shared)
+                return -EPERM;
+        client_linger(c);
+        return 0;
+}
+
+int client_set_owner(Client *c, const Owner *owner, const Owner *to) {
+        if (owner != c->owner || c->lingering || c->shared)
+                return -EPERM;
+        c->owner = to;
+        return 0;
 }
 
 void client_start(Client *c, uint8_t id) {
@@ -256,6 +269,10 @@ const Owner *client_get_owner(Client *c) {
 
 bool client_is_lingering(Client *c) {
         return c->lingering;
+}
+
+bool client_is_plain(Client *c) {
+        return c->n_waiting == 0 && c->n_in_flight == 0;
 }
 
 uint64_t client_get_n_requests(Client *c) {

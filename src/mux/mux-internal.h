@@ -137,6 +137,8 @@ int client_new_internal(Client **ret, Mux *m, uint16_t service, const Owner *own
                         void *userdata);
 Client *client_free(Client *c);
 DEFINE_CLEANUP(Client *, client_free)
+/* It is given up, by whomever. */
+void client_linger(Client *c);
 /* The modem gave it an id. */
 void client_start(Client *c, uint8_t id);
 /* Ends it: whatever is under way fails with `state`, when the mux flushes, and its owner is told.

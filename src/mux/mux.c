@@ -121,8 +121,7 @@ void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdat
                 next = TAILQ_NEXT(c, entry);
                 if (!c->shared)
                         continue;
-                c->shared = false;
-                (void) client_release(c);
+                client_linger(c);
         }
         mux_flush_later(m);
 }

@@ -41,6 +41,10 @@ typedef struct MuxOps {
          * the modem still knows is found out in MUX_CHECKING. */
         void (*on_state)(Mux *m, MuxState state, const char *reason, void *userdata);
         /* Those from here on may be NULL. */
+        /* The modem has no client id of the service left for somebody who needs one. True: the front end has
+         * released a client of that service; once that is done, the allocation is tried again. Not asked
+         * while enough are on their way back already. */
+        bool (*on_exhausted)(Mux *m, uint16_t service, void *userdata);
         /* What mux_save() writes has changed, and must be kept before more is sent that depends on it. May
          * come from within any function of the mux; mux_save() is all that may be called in it. */
         void (*on_save)(Mux *m, void *userdata);
@@ -62,6 +66,8 @@ typedef struct MuxStatistics {
         uint64_t n_malformed;   /* frames that did not parse */
         uint64_t n_unsolicited; /* responses nobody waits for (late, duplicate, never asked) */
         uint64_t n_unrouted;    /* indications for no client of ours */
+        uint64_t n_joined;      /* queries that were answered with the answer to an equal one */
+        uint64_t n_undone;      /* what was undone for somebody who has gone */
 } MuxStatistics;
 
 #define MUX_WINDOW_DEFAULT        8U /* requests in flight per device; CTL has a window of its own */
@@ -136,10 +142,12 @@ typedef struct ClientOps {
  * the mux's own), -ENOBUFS (too many allocations under way), -ENOMEM. */
 int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops,
                void *userdata);
-/* Gives the id back to the modem, after what is under way has been answered or has timed out, and forgets
- * the callbacks at once. Its requests end without their callbacks being called. Takes NULL, returns NULL. */
-Client *client_release(Client *c);
-DEFINE_CLEANUP(Client *, client_release)
+/* Gives the client up: its callbacks, and those of its requests, are not called any more. What is under way
+ * is aborted where that is possible, what it started is undone, and then the modem gets its id back; the
+ * wait for each of these steps is bounded. 0, -EPERM (`owner` is not the client's). Takes NULL. */
+int client_release(Client *c, const Owner *owner);
+/* From now on the client is `to`'s, with all it started. 0, -EPERM (`owner` is not the client's). */
+int client_set_owner(Client *c, const Owner *owner, const Owner *to);
 
 ClientState client_get_state(Client *c);
 Mux *client_get_mux(Client *c);
@@ -148,6 +156,8 @@ uint16_t client_get_service(Client *c);
 uint8_t client_get_id(Client *c);         /* 0 while allocating */
 const Owner *client_get_owner(Client *c); /* of a lingering one: mux_get_owner() */
 bool client_is_lingering(Client *c);      /* released by its owner, not yet at the modem */
+/* It has no request, has started nothing and is registered for nothing: its owner loses nothing with it. */
+bool client_is_plain(Client *c);
 uint64_t client_get_n_requests(Client *c);
 uint64_t client_get_since_usec(Client *c); /* CLOCK_REALTIME */
 
@@ -212,7 +222,9 @@ typedef void (*RequestDone)(const RequestOutcome *outcome, void *userdata);
 
 typedef struct RequestSpec {
         uint16_t message;
-        const SchemaMessage *schema; /* abort, undo, result, timeout; NULL for a raw request */
+        const SchemaMessage *schema; /* says the time limit, and whether an indication brings the result;
+                                        NULL for a raw request */
+        const Owner *requester;      /* in whose turn it goes out, on a shared client; NULL: the owner's */
         const uint8_t *tlvs;         /* copied, and erased after use */
         size_t n_tlvs;
         uint64_t timeout_usec; /* 0: the schema's, or REQUEST_TIMEOUT_DEFAULT_S; counted from when it is sent

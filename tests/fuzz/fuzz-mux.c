@@ -188,8 +188,10 @@ static void release(Fuzz *f, Client *c) {
                 if (f->asked[i].client == c)
                         f->asked[i].request = NULL; /* its callback will not come */
         for (size_t i = 0; i < N_CLIENTS; i++)
-                if (f->clients[i] == c)
-                        f->clients[i] = client_release(c);
+                if (f->clients[i] == c) {
+                        f->clients[i] = NULL;
+                        must(client_release(c, &f->owner) == 0);
+                }
 }
 
 static void on_allocated(Client *c, int error, void *userdata) {

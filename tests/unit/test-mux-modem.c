@@ -380,5 +380,8 @@ void test_client_new_ready(Bench *b, TestClient *t, const char *name, uint16_t s
 }
 
 void test_client_release(TestClient *t) {
-        t->client = client_release(t->client);
+        int r = client_release(t->client, &t->owner);
+
+        assert(r == 0);
+        t->client = NULL;
 }
