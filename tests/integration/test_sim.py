@@ -446,6 +446,50 @@ def test_wrong_ids(sim, host):
     assert (wrong.client, wrong.transaction != transaction) == (client, True)
 
 
+def test_lose(sim, host):
+    """What the request did is done; the control service loses nothing."""
+    sim.command("lose 1")
+    client = host.allocate(NAS)
+    host.send(NAS, client, GET_SIGNAL_INFO)
+    assert host.request(NAS, client, GET_SIGNAL_INFO)[0] == 0
+    assert (sim.count("nas.get-signal-info"), sim.count("lose")) == (2, 1)
+
+
+def test_late(sim, host):
+    client = host.allocate(NAS)
+    sim.command("late 1 by 50")
+    first, second = [host.send(NAS, client, GET_SIGNAL_INFO) for _ in range(2)]
+    assert [host.receive().transaction for _ in range(2)] == [second, first]
+
+
+def test_every(sim, host):
+    client = host.allocate(NAS)
+    sim.command("drop 2 nas.get-signal-info every 3")
+    sent = [host.send(NAS, client, GET_SIGNAL_INFO) for _ in range(9)]
+    assert [host.receive().transaction for _ in range(7)] == [t for i, t in enumerate(sent) if i not in (2, 5)]
+    assert sim.count("drop") == 2
+
+
+def test_noise_and_bad_lengths(sim, host):
+    client = host.allocate(NAS)
+    host.send(NAS, client, GET_SIGNAL_INFO, transaction=1)
+    good = host.receive_frame()
+    sim.command("noise 1")
+    host.send(NAS, client, GET_SIGNAL_INFO, transaction=1)
+    seen = b""
+    while not seen.endswith(good):
+        seen += host.receive_bytes(1)
+    assert 1 <= len(seen) - len(good) <= 32
+    sim.command("bad-length 3")
+    lengths = []
+    for _ in range(3):
+        host.send(NAS, client, GET_SIGNAL_INFO, transaction=1)
+        bad = host.receive_bytes(len(good))
+        assert bad[:1] + bad[3:] == good[:1] + good[3:]
+        lengths.append(int.from_bytes(bad[1:3], "little") + 1)
+    assert len(good) not in lengths and len(set(lengths)) == 3
+
+
 def test_garbage_and_split(sim, host):
     client = host.allocate(NAS)
     sim.command("garbage 00ff11")

@@ -49,12 +49,6 @@ static int switch_take(char **p, bool *ret, char **ret_error) {
         return 0;
 }
 
-static int end_take(char **p, char **ret_error) {
-        char *word = word_next(p);
-
-        return word ? mistake(ret_error, "\"%s\" is too much", word) : 0;
-}
-
 /* ---- values ---- */
 
 static int command_set(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
@@ -281,6 +275,8 @@ int counter_get(Modem *m, const char *name, uint64_t *ret, char **ret_error) {
                 *ret = link_get_n_garbage(m->link);
         else if (streq(name, "connections"))
                 *ret = m->counters.n_connections;
+        else if (fault_kind_from_string(name) >= 0)
+                *ret = m->faults.faults[fault_kind_from_string(name)].n_struck;
         else if (streq(name, "clients"))
                 *ret = client_ids_count(&m->ids, -1);
         else if (strncmp(name, "clients.", 8) == 0) {
@@ -358,8 +354,10 @@ static int command_clients(Modem *m, Exchange *x, char *args, FILE *reply, char 
 
 /* ---- what goes wrong ---- */
 
+/* "drop 100 nas.get-drx every 20", "late 5 by 300": N [MESSAGE] [every N-TH] [by MS] */
 static int command_fault(Modem *m, FaultKind kind, char *args, char **ret_error) {
-        Fault fault = {};
+        Fault fault = { .n_struck = m->faults.faults[kind].n_struck };
+        unsigned long ms = 0;
         MessageRef ref;
         char *word;
         int r;
@@ -367,17 +365,25 @@ static int command_fault(Modem *m, FaultKind kind, char *args, char **ret_error)
         r = number_take(&args, "how often", UINT32_MAX, &fault.left, ret_error);
         if (r < 0)
                 return r;
-        word = word_next(&args);
-        if (word) {
-                r = message_ref_parse(word, m->answers.vendor, &ref, ret_error);
+        while ((word = word_next(&args))) {
+                if (streq(word, "every"))
+                        r = number_take(&args, "which one", UINT32_MAX, &fault.every, ret_error);
+                else if (streq(word, "by"))
+                        r = number_take(&args, "the time in ms", 1000000, &ms, ret_error);
+                else if (fault.filter)
+                        r = mistake(ret_error, "\"%s\" is too much", word);
+                else {
+                        r = message_ref_parse(word, m->answers.vendor, &ref, ret_error);
+                        fault.filter = true;
+                        fault.service = ref.service;
+                        fault.message = ref.message;
+                }
                 if (r < 0)
                         return r;
-                fault.filter = true;
-                fault.service = ref.service;
-                fault.message = ref.message;
         }
+        fault.late_usec = ms * USEC_PER_MSEC;
         m->faults.faults[kind] = fault;
-        return end_take(&args, ret_error);
+        return 0;
 }
 
 static int command_silent(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
@@ -534,7 +540,7 @@ static const Command commands[] = {
         { "split", command_split },       /* on|off */
         { "timeline", command_timeline }, /* on|off */
         { "log", command_log },           /* on|off: frames on standard error */
-        /* and the faults of faults.c: FAULT N [MESSAGE] */
+        /* and the faults of faults.c: FAULT N [MESSAGE] [every N-TH] [by MS] */
 };
 
 static const Command *command_find(const char *name) {

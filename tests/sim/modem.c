@@ -61,9 +61,13 @@ static int message_to_frame(const QmiMessage *message, uint8_t **ret, size_t *re
 
 static int modem_send_response(Modem *m, QmiMessage response, uint64_t delay_usec) {
         _cleanup_free_ uint8_t *frame = NULL;
+        uint8_t noise[NOISE_MAX];
         size_t n_frame = 0;
         int r;
 
+        if (response.service != QMI_SERVICE_CTL &&
+            fault_strikes(&m->faults, FAULT_LOSE, response.service, response.id))
+                return 0;
         if (fault_strikes(&m->faults, FAULT_WRONG_CLIENT, response.service, response.id))
                 response.client ^= 0x40;
         if (fault_strikes(&m->faults, FAULT_WRONG_TRANSACTION, response.service, response.id))
@@ -76,6 +80,16 @@ static int modem_send_response(Modem *m, QmiMessage response, uint64_t delay_use
                 frame_garble(frame, n_frame);
         if (fault_strikes(&m->faults, FAULT_TRUNCATE, response.service, response.id))
                 n_frame = frame_truncate(frame, n_frame);
+        if (fault_strikes(&m->faults, FAULT_BAD_LENGTH, response.service, response.id))
+                frame_set_bad_length(frame, n_frame, m->faults.faults[FAULT_BAD_LENGTH].n_struck);
+        if (fault_strikes(&m->faults, FAULT_LATE, response.service, response.id))
+                delay_usec += m->faults.faults[FAULT_LATE].late_usec;
+        if (fault_strikes(&m->faults, FAULT_NOISE, response.service, response.id)) {
+                r = link_send(m->link, noise, noise_make(m->faults.faults[FAULT_NOISE].n_struck, noise),
+                              delay_usec);
+                if (r < 0)
+                        return r;
+        }
         if (fault_strikes(&m->faults, FAULT_DUPLICATE, response.service, response.id)) {
                 r = modem_transmit(m, frame, n_frame, delay_usec);
                 if (r < 0)
