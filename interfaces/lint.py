@@ -57,6 +57,7 @@ KIND_RULES = (
     ('wms', 'get-routes', 'query'),
     ('wms', 'send-ack', 'client'),
     ('voice', 'originate-ussd-no-wait', 'client'),
+    ('voice', '*-continuous-dtmf', 'client'),
     ('cat', 'get-service-state', 'client'),
     ('cat', 'send-terminal-response', 'client'),
     ('auth', '*', 'client'),
@@ -66,6 +67,22 @@ KIND_RULES = (
     ('qos', '*', 'client'),
     ('*', 'get-supported-messages', 'query'),
 )
+
+
+# What registers or binds a client is said again after the modem has forgotten it.
+REPLAY_RULES = (
+    'register',
+    'register-*',
+    'indication-register',
+    'refresh-register*',
+    'set-event-report',
+    'config-signal-info*',
+    'bind',
+    'bind-*',
+)
+
+# Kinds that run on a client id of their caller.
+OWNED = ('client', 'session')
 
 
 def check_kind(service: str, message: str, kind: str):
@@ -114,6 +131,7 @@ class ServiceLint:
         for m in self.messages.values():
             self.check_abort(m)
             self.check_undo(m)
+            self.check_replay(m)
             self.check_result(m)
 
     def key_of(self, m: Message, key: str) -> Where:
@@ -216,23 +234,52 @@ class ServiceLint:
 
     def check_undo(self, m: Message):
         undo = self.refer(m, 'undo', self.messages)
-        for t in undo.request if undo else []:
+        if not undo:
+            return
+        where = self.key_of(m, 'undo')
+        if m.kind and m.kind not in OWNED:
+            self.error(
+                where,
+                f'undo: "{m.name}" is of kind "{m.kind}" and runs on the client id of all, so that'
+                ' nobody owns what it begins; "client" and "session" can have an undo',
+            )
+        result = self.indications.get(m.result)
+        if result and result.broken:
+            return
+        sources = (result.response if result else []) + m.response + m.request
+        for t in undo.request:
             if not t.mandatory or t.alternative:
                 continue
-            source = next((s for s in m.response + m.request if s.key() == t.key()), None)
-            if not source:
+            same_key = [s for s in sources if s.key() == t.key()]
+            if not same_key:
                 self.error(
-                    self.key_of(m, 'undo'),
+                    where,
                     f'undo: "{undo.name}" needs "{t.key()}", which neither the response nor the'
-                    ' request of'
-                    f' "{m.name}" has',
+                    f' request of "{m.name}" has',
                 )
-            elif source.field.type.signature() != t.field.type.signature():
+            elif any(shape(s) != shape(t) for s in same_key):
                 self.error(
-                    self.key_of(m, 'undo'),
+                    where,
                     f'undo: "{t.key()}" of "{undo.name}" is of another type than that of'
                     f' "{m.name}"',
                 )
+
+    def check_replay(self, m: Message):
+        if m.replay and m.kind and m.kind not in OWNED:
+            self.error(
+                self.key_of(m, 'replay'),
+                f'replay: "{m.name}" is of kind "{m.kind}", so that no client has it to send again',
+            )
+        elif (
+            not m.replay
+            and m.kind in OWNED
+            and any(fnmatch.fnmatchcase(m.name, pattern) for pattern in REPLAY_RULES)
+        ):
+            self.error(
+                m.where,
+                f'"{m.name}" needs replay = true: a client that registers or binds must do so'
+                ' again after a modem reset',
+            )
 
     def check_result(self, m: Message):
         result = self.refer(m, 'result', self.indications)
@@ -267,6 +314,12 @@ class ServiceLint:
             self.error(
                 where, f'token: "{m.token}" is not the same on the wire in request and indication'
             )
+
+
+def shape(t: Tlv) -> tuple:
+    """As it is in the dictionary and on the wire: where both are equal, a value can be handed on."""
+    f = t.field
+    return f.type.signature(), f.valid_byte, f.type.layout()
 
 
 def by_ident(tlvs: list[Tlv]) -> dict[int, list[Tlv]]:

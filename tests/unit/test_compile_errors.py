@@ -49,7 +49,7 @@ about = "Abort a transaction."
 request.0x01 = "transaction: u16"
 
 [message.scan]
-is = "0x0002 query control"
+is = "0x0002 client control"
 about = "Look around."
 abort = "abort"
 result = "scan-done"
@@ -321,6 +321,40 @@ CASES = {
         'is of another type',
         'undo = "stop"',
     ),
+    'undo-layout': (
+        'response.0x01 = "handle: u32"',
+        'response.0x01 = "handle: u24"',
+        'is of another type',
+        'undo = "stop"',
+    ),
+    'undo-any-source': (
+        'request.0x10 = "token: u32"',
+        'request.0x10 = "token: u32"\nrequest.0x13 = "handle: u16"',
+        'is of another type',
+        'undo = "stop"',
+    ),
+    'undo-in-result': (
+        'tlv.0x01 = "token: u32"',
+        'tlv.0x01 = "token: u32"\ntlv.0x02 = "handle: u16"',
+        'is of another type',
+        'undo = "stop"',
+    ),
+    'undo-kind': (
+        'is = "0x0002 client control"',
+        'is = "0x0002 command control"',
+        '"scan" is of kind "command"',
+        'undo = "stop"',
+    ),
+    'replay-kind': (
+        'about = "Stop looking around."',
+        'replay = true#!\nabout = "Stop looking around."',
+        '"stop" is of kind "command"',
+    ),
+    'replay-missing': (
+        '[message.stop]',
+        '[message.register-scans]\nis = "0x0009 client raw"\nabout = "A."\n[message.stop]',
+        'needs replay = true',
+    ),
     'token': (
         'token = "token"\nundo',
         'token = "tokens"\nundo',
@@ -572,6 +606,16 @@ def test_wrong_line(tmp_path, case):
     errors = compile_files(tmp_path, wrong)
     assert [(file, at_line) for file, at_line, _ in errors] == [('file0.toml', line)], errors
     assert text in errors[0][2]
+
+
+def test_undo_takes_from_the_result(tmp_path):
+    good = GOOD.replace('about = "Count', 'undo = "forget"\nabout = "Count') + '''
+[message.forget]
+is = "0x0006 client location"
+about = "Forget what was counted."
+request.0x01 = "seen: u16"
+'''
+    assert compile_files(tmp_path, good) == []
 
 
 def test_a_result_is_an_indication(tmp_path):
