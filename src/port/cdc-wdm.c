@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <linux/usb/cdc-wdm.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "port/port-internal.h"
@@ -34,23 +36,49 @@ static WdmPort *wdm_port(Port *p) {
         return container_of(p, WdmPort, port);
 }
 
-/* A descriptor, or -EWOULDBLOCK where another program has locked the port. */
-static int wdm_open(const WdmPort *w, size_t *ret_frame_max) {
+/* 0, or -EWOULDBLOCK where another program has locked the port. */
+static int wdm_take(int fd, size_t *ret_frame_max) {
         uint16_t max;
+
+        /* Opening is not exclusive, and two readers steal each other's answers. Who asks first, has it. */
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ioctl(fd, IOCTL_WDM_MAX_COMMAND, &max) < 0)
+                return -errno;
+        /* A larger frame would be cut. */
+        *ret_frame_max = max;
+        return 0;
+}
+
+/* A descriptor, or the errors of wdm_take(). */
+static int wdm_open(const WdmPort *w, size_t *ret_frame_max) {
         int fd, r;
 
         fd = open(w->node, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return -errno;
-        /* Opening is not exclusive, and two readers steal each other's answers. Who asks first, has it. */
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ioctl(fd, IOCTL_WDM_MAX_COMMAND, &max) < 0) {
-                r = -errno;
+        r = wdm_take(fd, ret_frame_max);
+        if (r < 0) {
                 close(fd);
                 return r;
         }
-        /* A larger frame would be cut. */
-        *ret_frame_max = max;
         return fd;
+}
+
+/* The node may be another modem's by now, and the modem of the descriptor gone. */
+static int wdm_adopt(Port *p, int fd, size_t *ret_frame_max) {
+        struct pollfd pollfd = { .fd = fd };
+        struct stat kept, node;
+
+        if (fstat(fd, &kept) < 0 || lstat(wdm_port(p)->node, &node) < 0 || poll(&pollfd, 1, 0) < 0)
+                return -errno;
+        if (!S_ISCHR(kept.st_mode) || !S_ISCHR(node.st_mode) || kept.st_rdev != node.st_rdev ||
+            (pollfd.revents & POLLHUP))
+                return -ENODEV;
+        return wdm_take(fd, ret_frame_max);
+}
+
+/* The lock is that of the open file, not of our descriptor. */
+static void wdm_let_go(Port *p) {
+        (void) flock(p->fd, LOCK_UN);
 }
 
 static int wdm_wait(WdmPort *w, uint64_t usec) {
@@ -99,14 +127,17 @@ static int wdm_init(Port *p, const char *address) {
 
 static int wdm_start(Port *p) {
         WdmPort *w = wdm_port(p);
+        int r;
 
-        return sd_event_add_time_relative(p->event, &w->timer, CLOCK_MONOTONIC, 0, 1, wdm_on_timer, w);
+        r = sd_event_add_time_relative(p->event, &w->timer, CLOCK_MONOTONIC, 0, 1, wdm_on_timer, w);
+        return r < 0 || p->state != PORT_OPEN ? r : sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
 }
 
-static void wdm_done(Port *p) {
+static void wdm_stop(Port *p) {
         WdmPort *w = wdm_port(p);
 
         w->timer = sd_event_source_disable_unref(w->timer);
+        w->retry_usec = RETRY_MIN_USEC;
 }
 
 static void wdm_reopen(Port *p) {
@@ -165,7 +196,9 @@ const PortKind port_kind_cdc_wdm = {
                 true, /* the driver fetches one answer for each notification, and notifications get lost */
         .init = wdm_init,
         .start = wdm_start,
-        .done = wdm_done,
+        .stop = wdm_stop,
+        .adopt = wdm_adopt,
+        .let_go = wdm_let_go,
         .reopen = wdm_reopen,
         .clear_error = wdm_clear_error,
         .read = wdm_read,

@@ -22,7 +22,12 @@ typedef struct PortKind {
         int (*init)(Port *p, const char *address);
         /* Arranges for the first attempt to open, which must come from the event loop. */
         int (*start)(Port *p);
-        void (*done)(Port *p); /* also after a failed init() */
+        void (*stop)(Port *p); /* the end of these attempts; also without start() */
+        void (*done)(Port *p); /* after stop(), also after a failed init(); may be NULL */
+        /* Whether a descriptor that somebody kept leads to this port and is alive: 0 or a negative errno. */
+        int (*adopt)(Port *p, int fd, size_t *ret_frame_max);
+        /* Before the descriptor is closed: duplicates of it shall not keep the port from anybody. */
+        void (*let_go)(Port *p);
 
         /* The port was open and is no longer; arranges for attempts to open it again, where there is sense
          * in that. */
@@ -58,7 +63,9 @@ struct Port {
         PortState state;
         char *reason; /* the one told last; NULL if none */
 
-        int fd;
+        int fd; /* from the time that it is open, or was adopted */
+        unsigned n_opened;
+        bool keep; /* the connection, when the descriptor is closed */
         sd_event_source *io;
         sd_event_source *more; /* goes on with frames that are left over, and deals with a failed write */
         bool frames_left;

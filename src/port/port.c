@@ -23,8 +23,11 @@ static void port_close(Port *p) {
 
         p->io = sd_event_source_disable_unref(p->io);
         p->more = sd_event_source_disable_unref(p->more);
-        if (p->fd >= 0)
+        if (p->fd >= 0) {
+                if (!p->keep)
+                        p->kind->let_go(p);
                 close(TAKE_FD(p->fd));
+        }
         framer_reset(&p->framer);
         while ((f = STAILQ_FIRST(&p->queue))) {
                 STAILQ_REMOVE_HEAD(&p->queue, entry);
@@ -43,13 +46,20 @@ static void port_destroy(Port *p) {
         free(p);
 }
 
+void port_stop(Port *p) {
+        p->kind->stop(p);
+        port_close(p);
+        p->state = PORT_CLOSED;
+        free(TAKE_PTR(p->reason));
+}
+
 Port *port_free(Port *p) {
         if (!p)
                 return NULL;
 
-        p->kind->done(p);
-        port_close(p);
-        p->state = PORT_CLOSED;
+        port_stop(p);
+        if (p->kind->done)
+                p->kind->done(p);
         p->freed = true;
         if (p->n_calls == 0)
                 port_destroy(p);
@@ -210,6 +220,17 @@ static int port_on_more(sd_event_source *s, void *userdata) {
         return 0;
 }
 
+/* Has the event loop look at the descriptor. */
+static int port_listen(Port *p) {
+        int r;
+
+        p->n_opened++;
+        r = sd_event_add_io(p->event, &p->io, p->fd, EPOLLIN, port_on_io, p);
+        if (r >= 0)
+                r = sd_event_add_defer(p->event, &p->more, port_on_more, p);
+        return r < 0 ? r : sd_event_source_set_enabled(p->more, SD_EVENT_OFF);
+}
+
 void port_opened(Port *p, int fd, size_t frame_max) {
         int r;
 
@@ -217,11 +238,7 @@ void port_opened(Port *p, int fd, size_t frame_max) {
 
         p->fd = fd;
         p->frame_max = frame_max;
-        r = sd_event_add_io(p->event, &p->io, fd, EPOLLIN, port_on_io, p);
-        if (r >= 0)
-                r = sd_event_add_defer(p->event, &p->more, port_on_more, p);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(p->more, SD_EVENT_OFF);
+        r = port_listen(p);
         if (r < 0)
                 port_lost_errno(p, r);
         else
@@ -276,8 +293,122 @@ int port_new_from_uri(Port **ret, sd_event *event, const char *uri, const PortOp
         return 0;
 }
 
+int port_move(Port *p, const char *uri) {
+        const char *address;
+        char *copy;
+
+        assert(p->state != PORT_OPEN && p->fd < 0);
+
+        if (port_kind_of(uri, &address) != p->kind)
+                return -EINVAL;
+        copy = strdup(uri);
+        if (!copy)
+                return -ENOMEM;
+        if (p->kind->done)
+                p->kind->done(p);
+        free(p->uri);
+        p->uri = copy;
+        return p->kind->init(p, copy + (address - uri));
+}
+
+/* Goes on with what port_adopt() and port_restore() have brought. */
+static int port_resume(Port *p) {
+        int r;
+
+        r = port_listen(p);
+        if (r >= 0)
+                r = port_set_events(p);
+        if (r >= 0 && p->framer.n_buffer > 0) {
+                p->frames_left = true;
+                r = sd_event_source_set_enabled(p->more, SD_EVENT_ONESHOT);
+        }
+        if (r < 0) {
+                port_stop(p);
+                return r;
+        }
+        p->state = PORT_OPEN;
+        return 0;
+}
+
 int port_start(Port *p) {
-        return p->kind->start(p);
+        int r;
+
+        if (p->fd >= 0) {
+                r = port_resume(p);
+                if (r < 0)
+                        return r;
+        }
+        r = p->kind->start(p);
+        if (r < 0)
+                port_stop(p);
+        return r;
+}
+
+int port_adopt(Port *p, int fd) {
+        int r;
+
+        assert(p->state != PORT_OPEN && p->fd < 0);
+
+        r = p->kind->adopt(p, fd, &p->frame_max);
+        if (r < 0) {
+                log_debug_errno(r, "%s: the descriptor from before does not serve any more", p->uri);
+                return -ESTALE;
+        }
+        p->fd = fd;
+        return 0;
+}
+
+int port_get_fd(Port *p) {
+        return p->fd;
+}
+
+unsigned port_get_n_opened(Port *p) {
+        return p->n_opened;
+}
+
+void port_keep(Port *p) {
+        p->keep = true;
+}
+
+void port_save(Port *p, Packer *packer) {
+        const PortFrame *f = STAILQ_FIRST(&p->queue);
+        bool begun = f && f->n_written > 0;
+
+        pack_bytes(packer, p->framer.buffer ? p->framer.buffer + p->framer.position : NULL,
+                   p->framer.n_buffer - p->framer.position);
+        pack_bytes(packer, begun ? f->bytes + f->n_written : NULL, begun ? f->n_bytes - f->n_written : 0);
+}
+
+/* A frame, or what is left of it, to the end of the queue. */
+static PortFrame *port_queue(Port *p, const uint8_t *bytes, size_t n_bytes, size_t n_written) {
+        PortFrame *f;
+
+        f = malloc(sizeof(*f) + n_bytes);
+        if (!f)
+                return NULL;
+        f->n_bytes = n_bytes;
+        f->n_written = n_written;
+        memcpy(f->bytes, bytes, n_bytes);
+        STAILQ_INSERT_TAIL(&p->queue, f, entry);
+        p->n_queued += n_bytes - n_written;
+        return f;
+}
+
+int port_restore(Port *p, Unpacker *u) {
+        const uint8_t *received, *begun;
+        size_t n_received, n_begun;
+
+        received = unpack_bytes(u, &n_received);
+        begun = unpack_bytes(u, &n_begun);
+        if (u->error || n_begun > PORT_QUEUE_MAX)
+                return -EBADMSG;
+        if (p->fd < 0)
+                return 0;
+        if (n_received > 0 && framer_push(&p->framer, received, n_received) < 0)
+                return -ENOMEM;
+        if (n_begun > 0 && !port_queue(p, begun, n_begun, 0))
+                return -ENOMEM;
+        return 0;
 }
 
 PortState port_get_state(Port *p) {
@@ -312,7 +443,6 @@ static void port_write_failed(Port *p, int error) {
 }
 
 int port_send(Port *p, const uint8_t *frame, size_t n_frame) {
-        PortFrame *f;
         ssize_t n = 0;
         int r;
 
@@ -337,17 +467,11 @@ int port_send(Port *p, const uint8_t *frame, size_t n_frame) {
                 }
         }
 
-        f = malloc(sizeof(*f) + n_frame);
-        if (!f) {
+        if (!port_queue(p, frame, n_frame, (size_t) n)) {
                 if (n > 0) /* half a frame is out: only a new connection helps */
                         port_write_failed(p, -ENOMEM);
                 return -ENOMEM;
         }
-        f->n_bytes = n_frame;
-        f->n_written = (size_t) n;
-        memcpy(f->bytes, frame, n_frame);
-        STAILQ_INSERT_TAIL(&p->queue, f, entry);
-        p->n_queued += n_frame - (size_t) n;
 
         r = port_set_events(p);
         if (r < 0)

@@ -3,6 +3,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "util/pack.h"
 #include "util/util.h"
 
 /* A transport that carries QMUX frames. It opens itself (and opens itself again after a loss, as long as
@@ -37,11 +38,14 @@ typedef struct PortStatistics {
 } PortStatistics;
 
 /* Makes a port from "unix:/path". 0, -EINVAL (no such kind, or a malformed address, also a path too long
- * for a socket), -ENOMEM. It opens in the background; on_state tells. */
-/* port_new_from_uri() does not open it: that is port_start(), which works in the background; on_state tells.
- */
+ * for a socket), -ENOMEM. It is opened by port_start(), in the background; on_state tells. */
 int port_new_from_uri(Port **ret, sd_event *event, const char *uri, const PortOps *ops, void *userdata);
 int port_start(Port *p);
+/* Closes it, at once and without a word, until the next port_start(). */
+void port_stop(Port *p);
+/* Of one that is not started: another address of the same kind. 0, -EINVAL, -ENOMEM; after a failure the
+ * port is good for nothing but port_free(). */
+int port_move(Port *p, const char *uri);
 Port *port_free(Port *p);
 DEFINE_CLEANUP(Port *, port_free)
 
@@ -58,3 +62,20 @@ size_t port_get_frame_max(Port *p);
 
 /* Sends one frame, or queues what cannot be written at once. 0, -ENOTCONN, -ENOBUFS, -EMSGSIZE, -ENOMEM. */
 int port_send(Port *p, const uint8_t *frame, size_t n_frame);
+
+/* ---- descriptors that outlive the daemon, since another process has duplicates of them ---- */
+
+/* The descriptor, also one that was adopted and waits for port_start(); -1. It stays the port's. */
+int port_get_fd(Port *p);
+/* How often it was opened: what tells two descriptors of the same number apart. */
+unsigned port_get_n_opened(Port *p);
+/* Before port_start(): a descriptor that the port had in an earlier life. 0, and then it is the port's, is
+ * open as soon as port_start() returns, and on_state does not tell that; -ESTALE: it leads somewhere else or
+ * nowhere any more, is the caller's to close, and port_start() opens as ever. */
+int port_adopt(Port *p, int fd);
+/* What was read or written in part, and would be lost between two lives. port_restore(): after port_adopt(),
+ * in place of which it does nothing; 0, -EBADMSG, -ENOMEM. */
+void port_save(Port *p, Packer *packer);
+int port_restore(Port *p, Unpacker *u);
+/* Before port_free(), which then leaves the connection to who has a duplicate. */
+void port_keep(Port *p);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -118,16 +119,46 @@ static int unix_init(Port *p, const char *address) {
 
 static int unix_start(Port *p) {
         UnixPort *u = unix_port(p);
+        int r;
 
-        return sd_event_add_time_relative(p->event, &u->timer, CLOCK_MONOTONIC, 0, 1, unix_on_timer, u);
+        r = sd_event_add_time_relative(p->event, &u->timer, CLOCK_MONOTONIC, 0, 1, unix_on_timer, u);
+        return r < 0 || p->state != PORT_OPEN ? r : sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
 }
 
-static void unix_done(Port *p) {
+static void unix_stop(Port *p) {
         UnixPort *u = unix_port(p);
 
         u->watch = sd_event_source_disable_unref(u->watch);
         u->timer = sd_event_source_disable_unref(u->timer);
-        free(TAKE_PTR(u->directory));
+        u->retry_usec = RETRY_MIN_USEC;
+}
+
+static void unix_done(Port *p) {
+        free(TAKE_PTR(unix_port(p)->directory));
+}
+
+static int unix_adopt(Port *p, int fd, size_t *ret_frame_max) {
+        const UnixPort *u = unix_port(p);
+        struct sockaddr_un peer = {};
+        socklen_t n = sizeof(peer);
+        struct pollfd pollfd = { .fd = fd };
+
+        if (getpeername(fd, (struct sockaddr *) &peer, &n) < 0)
+                return -errno;
+        if (peer.sun_family != AF_UNIX ||
+            strncmp(peer.sun_path, u->address.sun_path, sizeof(peer.sun_path)) != 0)
+                return -EADDRNOTAVAIL;
+        if (poll(&pollfd, 1, 0) < 0)
+                return -errno;
+        if (pollfd.revents != 0) /* POLLHUP: the other end is gone */
+                return -ECONNRESET;
+        *ret_frame_max = QMUX_MAX;
+        return 0;
+}
+
+/* The other end is to see the end. */
+static void unix_let_go(Port *p) {
+        (void) shutdown(p->fd, SHUT_RDWR);
 }
 
 static void unix_reopen(Port *p) {
@@ -158,7 +189,10 @@ const PortKind port_kind_unix = {
         .size = sizeof(UnixPort),
         .init = unix_init,
         .start = unix_start,
+        .stop = unix_stop,
         .done = unix_done,
+        .adopt = unix_adopt,
+        .let_go = unix_let_go,
         .reopen = unix_reopen,
         .read = unix_read,
         .write = unix_write,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -466,6 +467,197 @@ static void test_free_in_callbacks(void) {
         done(&b);
 }
 
+static void test_stopped(void) {
+        char other[80], path[64];
+        uint8_t buffer[16];
+        Bench b;
+        int kept;
+
+        /* Nothing is told; the other end sees the end, although somebody has a duplicate. */
+        init_open(&b);
+        kept = dup(port_get_fd(b.port));
+        assert(kept >= 0);
+        port_stop(b.port);
+        assert(port_get_state(b.port) == PORT_CLOSED && port_get_fd(b.port) < 0);
+        assert(port_send(b.port, request, sizeof(request)) == -ENOTCONN);
+        assert(recv(b.connection, buffer, sizeof(buffer), 0) == 0);
+        settle(&b);
+        assert(b.n_closed == 0);
+        close(kept);
+        close(TAKE_FD(b.connection));
+
+        assert(port_start(b.port) == 0);
+        accept_port(&b);
+        assert(b.n_opened == 2 && port_get_n_opened(b.port) == 2);
+        port_stop(b.port);
+        port_stop(b.port);
+
+        /* At another address; what it was before is of no interest. */
+        close(TAKE_FD(b.connection));
+        close(TAKE_FD(b.listener));
+        memcpy(path, b.path, sizeof(path));
+        (void) snprintf(b.path, sizeof(b.path), "%s/other", b.directory);
+        (void) snprintf(other, sizeof(other), "unix:%s", b.path);
+        assert(port_move(b.port, "cdc-wdm:/dev/cdc-wdm0") == -EINVAL);
+        assert(port_move(b.port, other) == 0);
+        assert(streq(port_get_uri(b.port), other));
+        listen_path(&b);
+        assert(port_start(b.port) == 0);
+        accept_port(&b);
+        assert(b.n_closed == 0);
+        (void) unlink(path);
+        done(&b);
+}
+
+/* The port's second life, in which it has a duplicate of its descriptor of before. */
+static int begin_anew(Bench *b, bool keep) {
+        int fd = dup(port_get_fd(b->port)), r;
+
+        assert(fd >= 0);
+        if (keep)
+                port_keep(b->port);
+        b->port = port_free(b->port);
+        b->n_opened = b->n_closed = 0;
+        r = port_new_from_uri(&b->port, b->event, b->uri, &ops, b);
+        assert(r >= 0);
+        return fd;
+}
+
+static void test_adopted(void) {
+        uint8_t buffer[64];
+        Bench b;
+        int fd;
+
+        init_open(&b);
+        fd = begin_anew(&b, true);
+        assert(port_adopt(b.port, fd) == 0);
+        assert(port_get_fd(b.port) == fd && port_get_state(b.port) == PORT_CLOSED);
+        assert(port_start(b.port) == 0);
+        assert(port_get_state(b.port) == PORT_OPEN);
+        assert(port_send(b.port, request, sizeof(request)) == 0);
+        assert(recv(b.connection, buffer, sizeof(buffer), 0) == sizeof(request));
+        tell(&b, sync_frame, sizeof(sync_frame));
+        RUN_UNTIL(&b, b.n_frames == 1);
+        settle(&b);
+        assert(b.n_opened == 0 && b.n_closed == 0 && port_get_n_opened(b.port) == 1);
+
+        /* It is lost and found as ever. */
+        close(TAKE_FD(b.connection));
+        RUN_UNTIL(&b, b.n_closed == 1);
+        accept_port(&b);
+        assert(b.n_opened == 1);
+
+        /* One that is adopted and never started. */
+        fd = begin_anew(&b, true);
+        assert(port_adopt(b.port, fd) == 0);
+        done(&b);
+}
+
+static void test_not_adopted(void) {
+        int pair[2], fd;
+        Bench b;
+
+        /* Its own end was shut down. */
+        init_open(&b);
+        fd = begin_anew(&b, false);
+        assert(port_adopt(b.port, fd) == -ESTALE);
+        close(fd);
+        close(TAKE_FD(b.connection));
+        assert(port_start(b.port) == 0);
+        accept_port(&b);
+
+        /* The other end is gone. */
+        fd = begin_anew(&b, true);
+        close(TAKE_FD(b.connection));
+        assert(port_adopt(b.port, fd) == -ESTALE);
+        close(fd);
+
+        /* Something else. */
+        assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) >= 0);
+        assert(port_adopt(b.port, pair[0]) == -ESTALE);
+        close(pair[0]);
+        close(pair[1]);
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        assert(port_adopt(b.port, fd) == -ESTALE);
+        close(fd);
+        assert(port_get_fd(b.port) < 0);
+        done(&b);
+
+        /* A device node has to be there, and to be that of the descriptor. */
+        init(&b);
+        (void) port_free(b.port);
+        assert(port_new_from_uri(&b.port, b.event, "cdc-wdm:/dev/null", &ops, &b) == 0);
+        fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+        assert(port_adopt(b.port, fd) == -ESTALE);
+        close(fd);
+        (void) port_free(b.port);
+        assert(port_new_from_uri(&b.port, b.event, "cdc-wdm:/dev/no-such-node", &ops, &b) == 0);
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        assert(port_adopt(b.port, fd) == -ESTALE);
+        close(fd);
+        done(&b);
+}
+
+/* Half a frame that was read, and half a frame that was written, are made whole in the next life. */
+static void test_cut_in_half(void) {
+        static uint8_t frame[59999], buffer[65536];
+        _cleanup_packer_ Packer packer = PACKER_INIT;
+        unsigned n_sent = 0, n_received = 0;
+        Framer framer = {};
+        const uint8_t *f;
+        Unpacker u;
+        size_t n_f;
+        ssize_t n;
+        Bench b;
+        int fd;
+
+        init_open(&b);
+        tell(&b, sync_frame, 5);
+        settle(&b);
+        number_frame(frame, sizeof(frame), 0);
+        for (; b.port->n_queued == 0; n_sent++)
+                assert(port_send(b.port, frame, sizeof(frame)) == 0);
+        assert(port_send(b.port, request, sizeof(request)) == 0); /* waits behind it, and is lost */
+        port_save(b.port, &packer);
+        fd = begin_anew(&b, true);
+
+        assert(port_adopt(b.port, fd) == 0);
+        for (size_t size = 0; size < packer.size; size++) {
+                unpacker_init(&u, packer.data, size);
+                assert(port_restore(b.port, &u) == -EBADMSG);
+        }
+        unpacker_init(&u, packer.data, packer.size);
+        assert(port_restore(b.port, &u) == 0);
+        assert(unpack_end(&u) == 0);
+        assert(port_start(b.port) == 0);
+        tell(&b, sync_frame + 5, sizeof(sync_frame) - 5);
+        RUN_UNTIL(&b, b.n_frames == 1);
+        assert(b.n_last == sizeof(sync_frame) && memcmp(b.last, sync_frame, sizeof(sync_frame)) == 0);
+        while (n_received < n_sent) {
+                n = recv(b.connection, buffer, sizeof(buffer), 0);
+                if (n < 0) {
+                        assert(errno == EAGAIN);
+                        assert(sd_event_run(b.event, PATIENCE_USEC) > 0);
+                        continue;
+                }
+                assert(framer_push(&framer, buffer, (size_t) n) >= 0);
+                while (framer_next(&framer, &f, &n_f) > 0) {
+                        assert(n_f == sizeof(frame));
+                        n_received++;
+                }
+        }
+        assert(framer.n_garbage == 0 && b.port->framer.n_garbage == 0);
+        framer_done(&framer);
+
+        /* Of a port that is opened anew they are no part. */
+        fd = begin_anew(&b, false);
+        close(fd);
+        unpacker_init(&u, packer.data, packer.size);
+        assert(port_restore(b.port, &u) == 0);
+        assert(b.port->framer.n_buffer == 0 && b.port->n_queued == 0);
+        done(&b);
+}
+
 int main(void) {
         test_addresses();
         test_both_ways();
@@ -480,5 +672,9 @@ int main(void) {
         test_many_frames();
         test_large_frame();
         test_free_in_callbacks();
+        test_stopped();
+        test_adopted();
+        test_not_adopted();
+        test_cut_in_half();
         return 0;
 }
