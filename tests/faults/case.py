@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The list of cases. Each takes a Scale, makes a Bed, breaks something and returns the bed's row."""
+
+import dataclasses
+import random
+
+CASES = {}
+
+
+@dataclasses.dataclass
+class Scale:
+    """How much is done: `long` as much as it takes, else what three minutes allow. `random` decides what is up to
+    chance: with the same seed it decides the same."""
+
+    directory: object
+    long: bool
+    random: random.Random
+
+    def of(self, short, long):
+        return long if self.long else short
+
+
+def case(fault):
+    """Registers a function under what its line in the table says."""
+
+    def register(function):
+        CASES[function.__name__] = (fault, function)
+        return function
+
+    return register

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A modem that answers badly, late, or not at all."""
+
+from bed import Bed
+from case import case
+
+# A request that got no good answer says so in its own time; none is silently given another's.
+NO_ANSWER = ("Timeout",)
+TIMEOUT = 0.2
+
+
+def one_in(scale, command, n_th=20, allowed=NO_ANSWER, callers=50, options=""):
+    """One answer in so many is struck, while callers ask. Where requests fail of it, a shorter time limit keeps the
+    few that may be in flight from being all those that wait for nothing."""
+    times = scale.of(60, 1000)
+    fault = command.split()[0]
+    with Bed(scale.directory) as bed, \
+            bed.callers(n=callers, rate=400 if allowed else 1000, timeout=TIMEOUT if allowed else 10,
+                        mix="same:2,echo:5,own:5") as callers:
+        # Client ids and registrations are there before anything breaks.
+        callers.start()
+        callers.wait(lambda r: r["registered"] == callers.n)
+
+        def strike(n):
+            before = bed.sim.count(fault)
+            bed.sim.command(f"{command} {n} every {n_th} {options}")
+            bed.sim.wait_count(fault, before + n)
+            bed.row.injected += n
+
+        strike(times)  # the ids of those that were lost rest for minutes: their number has its limit here
+        callers.stop()
+        bed.baseline()
+        callers.start()
+        strike(times)
+        report = callers.stop()
+        bed.compare()
+        bed.count(report, *allowed)
+        bed.broadcast(callers, report)
+        callers.close()
+        bed.settle()
+        bed.check(not [c for c in bed.held()[0] if c[1] > 1], "ids are kept for callers that have left")
+        return bed.row
+
+
+@case("requests swallowed, 1 in 20")
+def swallowed(scale):
+    return one_in(scale, "drop")
+
+
+@case("answers lost, 1 in 20")
+def lost(scale):
+    return one_in(scale, "lose")
+
+
+@case("answers late, behind the deadline, 1 in 20")
+def late(scale):
+    return one_in(scale, "late", options=f"by {TIMEOUT * 1500:.0f}")
+
+
+@case("answers reordered, 1 in 5")
+def reordered(scale):
+    """It comes behind those of several requests that were sent later."""
+    return one_in(scale, "late", 5, (), options="by 30")
+
+
+@case("answers twice, 1 in 20")
+def duplicated(scale):
+    return one_in(scale, "duplicate", allowed=())
+
+
+@case("answers cut short, 1 in 20")
+def truncated(scale):
+    return one_in(scale, "truncate")
+
+
+@case("answers with other bytes, 1 in 20")
+def garbled(scale):
+    return one_in(scale, "garble")
+
+
+@case("answers for another client, 1 in 20")
+def wrong_client(scale):
+    """With 80 callers on one service, most of these clients are there and somebody else's."""
+    return one_in(scale, "wrong-client", callers=80)
+
+
+@case("answers for another transaction, 1 in 20")
+def wrong_transaction(scale):
+    return one_in(scale, "wrong-transaction")
+
+
+@case("garbage between answers, 1 in 20")
+def noise(scale):
+    return one_in(scale, "noise")
+
+
+@case("answers of a wrong length, 1 in 20")
+def bad_length(scale):
+    return one_in(scale, "bad-length")
+
+
+@case("unplugged with 100 requests in flight")
+def unplugged(scale):
+    allowed = ("DeviceGone", "NotReady")
+    with Bed(scale.directory) as bed, bed.callers(rate=2000, window=2, timeout=600, mix="echo,own") as callers:
+        callers.start()
+        callers.wait(lambda r: r["registered"] == callers.n)
+
+        def unplug(n):
+            for _ in range(n):
+                bed.wait_ready()
+                bed.sim.command("delay 600000")
+                callers.wait(lambda r: r["pending"] >= 100)
+                bed.sim.command("delay 0")
+                bed.sim.command("hangup")
+                callers.wait(lambda r: r["pending"] < 100)
+                bed.sim.command("reset")  # it was without power
+                bed.sim.command("listen")
+                bed.row.injected += 1
+            bed.wait_ready()
+
+        unplug(2)
+        callers.stop()
+        bed.baseline()
+        callers.start()
+        unplug(scale.of(10, 100))
+        bed.count(callers.stop(), *allowed)
+        bed.compare()
+        return bed.row
+
+
+@case("reset every second")
+def reset(scale):
+    """For ten seconds, or a minute."""
+    allowed = ("DeviceGone", "NotReady")
+    with Bed(scale.directory) as bed, bed.callers(n=10, rate=200, timeout=2) as callers:
+        callers.start()
+        callers.wait(lambda r: r["registered"] == callers.n)
+
+        def resets(n):
+            for _ in range(n):
+                bed.sim.command("reset")
+                bed.row.injected += 1
+                before = callers.report()["answered"]
+                bed.wait_next_second()
+                bed.check(callers.report()["answered"] > before, "no answer between two resets")
+            bed.wait_ready()
+
+        resets(2)
+        callers.stop()
+        bed.baseline()
+        callers.start()
+        resets(scale.of(10, 60))
+        report = callers.stop()
+        bed.compare()
+        bed.count(report, *allowed)
+        bed.broadcast(callers, report)
+        return bed.row
