@@ -109,7 +109,8 @@ static void print_heads(const Value *list, const char *heading, const char *name
                 l = output_line(stdout, width + 4);
                 print_properties(m, &l);
                 putchar('\n');
-                print_about(m, 6);
+                if (is_set(m, "about"))
+                        print_about(m, 6);
         }
 }
 
@@ -120,9 +121,13 @@ static int print_service(const Options *o, const SchemaService *s, Arena *a) {
                 return cli_oom();
         if (o->json != JSON_OFF)
                 return json_print(stdout, &dict, o->json);
-        printf("%s, %s, 0x%02x\n", text_of(&dict, "service"), text_of(&dict, "title"), s->id);
+        printf("%s, %s, 0x%02x", text_of(&dict, "service"), text_of(&dict, "title"), s->id);
+        if (s->vendor != 0)
+                printf(", vendor 0x%04x only", s->vendor);
+        putchar('\n');
         print_heads(value_dict_get(&dict, "messages"), "Messages", "message");
         print_heads(value_dict_get(&dict, "indications"), "Indications", "indication");
+        print_heads(value_dict_get(&dict, "id_only"), "Known by id only, for 'qmictl raw'", "message");
         return EXIT_OK;
 }
 
@@ -206,6 +211,20 @@ static void print_tlvs(const Value *dict, const char *key, const char *heading) 
         print_fields(tlvs, 2, true);
 }
 
+/* A sentence about a message with this name; none if there is none. */
+static void print_note(const char *begin, const char *name, const char *end) {
+        OutputLine l;
+
+        if (!name)
+                return;
+        output_indent(stdout, 2);
+        l = output_line(stdout, 2);
+        output_words(&l, begin);
+        output_word(&l, name);
+        output_words(&l, end);
+        putchar('\n');
+}
+
 static int print_message(const Options *o, const SchemaMessage *m, Arena *a) {
         Value dict;
         OutputLine l;
@@ -220,12 +239,14 @@ static int print_message(const Options *o, const SchemaMessage *m, Arena *a) {
         print_properties(&dict, &l);
         putchar('\n');
         print_about(&dict, 2);
-        if (is_set(&dict, "result"))
-                printf("  The result comes as indication %s.\n", text_of(&dict, "result"));
-        if (is_set(&dict, "abort"))
-                printf("  It is aborted by %s.\n", text_of(&dict, "abort"));
+        print_note("The result comes as indication", text_of(&dict, "result"), "and is returned, too.");
+        print_note("It is aborted by", text_of(&dict, "abort"), "while it is under way.");
+        print_note("It is undone by", text_of(&dict, "undo"), "when its caller leaves the bus.");
+        if (is_set(&dict, "replay"))
+                puts("  Its last request is sent again after a reset of the modem.");
         print_tlvs(&dict, "request", "Request");
         print_tlvs(&dict, "response", "Response");
+        print_tlvs(&dict, "result_fields", "Result");
         print_tlvs(&dict, "fields", "Fields");
         return EXIT_OK;
 }

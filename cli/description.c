@@ -203,6 +203,10 @@ static void describe_head(Builder *b, const SchemaMessage *m, Value *ret) {
                 add_text(b, ret, "result", schema_string(schema_messages[m->result].name));
         if (m->abort != SCHEMA_NO_MESSAGE)
                 add_text(b, ret, "abort", schema_string(schema_messages[m->abort].name));
+        if (m->undo != SCHEMA_NO_MESSAGE)
+                add_text(b, ret, "undo", schema_string(schema_messages[m->undo].name));
+        if (m->flags & SCHEMA_REPLAY)
+                add_true(b, ret, "replay");
 }
 
 int describe_service(const SchemaService *s, Arena *a, Value *ret) {
@@ -220,6 +224,19 @@ int describe_service(const SchemaService *s, Arena *a, Value *ret) {
         list = add_list(&b, &dict, "indications", s->n_indications);
         for (uint16_t i = 0; i < s->n_indications; i++)
                 describe_head(&b, &schema_messages[s->first_indication + i], list_add(&b, list));
+        list = add_list(&b, &dict, "id_only", schema_n_id_only);
+        for (uint16_t i = 0; i < schema_n_id_only; i++) {
+                const SchemaIdOnly *m = &schema_id_only[i];
+                Value *known;
+
+                if (&schema_services[m->service] != s)
+                        continue;
+                known = list_add(&b, list);
+                add_text(&b, known, "message", m->name);
+                add_number(&b, known, "id", m->id);
+                if (m->vendor != 0)
+                        add_number(&b, known, "vendor", m->vendor);
+        }
         if (b.r < 0)
                 return b.r;
         *ret = dict;
@@ -237,6 +254,8 @@ int describe_message(const SchemaMessage *m, Arena *a, Value *ret) {
         else {
                 describe_tlvs(&b, m->request, "request", &dict);
                 describe_tlvs(&b, m->response, "response", &dict);
+                if (m->result != SCHEMA_NO_MESSAGE)
+                        describe_tlvs(&b, schema_messages[m->result].response, "result_fields", &dict);
         }
         if (b.r < 0)
                 return b.r;

@@ -51,12 +51,14 @@ int frame_filter_parse(FrameFilter *f, char **args, size_t n_args) {
                                 return cli_error(EXIT_USAGE,
                                                  "service %s: its messages have no names, only ids",
                                                  args[0]);
+                        const SchemaIdOnly *id_only = id_only_find(s, args[1]);
+
                         indication = schema_indication_by_name(s, args[1]);
                         request = schema_message_by_name(s, args[1]);
-                        if (!indication && !request)
+                        if (!indication && !request && !id_only)
                                 return message_find(s, args[1], &request);
-                        filter.message = request ? request->id : -1;
-                        filter.indication = indication ? indication->id : -1;
+                        filter.message = id_only ? id_only->id : request ? request->id : -1;
+                        filter.indication = id_only ? id_only->id : indication ? indication->id : -1;
                 }
         }
         *f = filter;
@@ -103,6 +105,7 @@ static const char *type_to_string(QmiMessageType t) {
 static int frame_take_apart(const PcapngFrame *raw, Arena *a, Frame *ret) {
         Frame f = { .raw = raw };
         QmiMessage *m = &f.message;
+        const SchemaIdOnly *id_only;
         const SchemaService *s;
         int code;
 
@@ -114,7 +117,10 @@ static int frame_take_apart(const PcapngFrame *raw, Arena *a, Frame *ret) {
         s = schema_service_by_id(m->service, raw->vendor);
         f.schema = s ? schema_message_by_id(s, m->type == QMI_INDICATION, m->id, raw->vendor) : NULL;
         f.service = s ? schema_string(s->name) : arena_printf(a, "0x%02x", m->service);
-        f.name = f.schema ? schema_string(f.schema->name) : arena_printf(a, "0x%04x", m->id);
+        id_only = s && !f.schema ? id_only_by_id(s, m->id, raw->vendor) : NULL;
+        f.name = f.schema  ? schema_string(f.schema->name)
+                 : id_only ? id_only->name
+                           : arena_printf(a, "0x%04x", m->id);
         if (!f.service || !f.name)
                 return -ENOMEM;
         code = m->type == QMI_RESPONSE ? tlv_result(m->tlvs, m->n_tlvs) : -ENODATA;

@@ -343,6 +343,11 @@ def text_source(schema: Schema) -> str:
             + '};\n'
         )
 
+    id_only = [
+        row(id=f'0x{m.id:04X}', vendor=m.vendor, service=n, name=c_string(m.name))
+        for n, s in enumerate(schema.services)
+        for m in sorted(s.id_only, key=lambda m: (m.id, m.vendor))
+    ]
     return (
         f'/* {SPDX} */\n/* Made by interfaces/compile.py. */\n#include "qmi/schema-text.h"\n\n'
         + table('schema_service_titles', [s.title for s in schema.services])
@@ -350,6 +355,9 @@ def text_source(schema: Schema) -> str:
         + table(
             'schema_message_abouts', [m.about for s in schema.services for m in messages_of(s)]
         )
+        + '\nconst SchemaIdOnly schema_id_only[] = {\n'
+        + ''.join(f'        {r},\n' for r in id_only or ['{ 0 }'])
+        + f'}};\n\nconst uint16_t schema_n_id_only = {len(id_only)};\n'
     )
 
 

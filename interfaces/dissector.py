@@ -46,6 +46,12 @@ class Tables:
                 vendor=s.vendor,
                 requests=self.known(s.messages),
                 indications=self.known(s.indications),
+                others=table(
+                    *(
+                        table(quoted(m.name), id=f'0x{m.id:04x}', vendor=m.vendor)
+                        for m in s.id_only
+                    )
+                ),
             )
             for s in schema.services
         ]

@@ -25,6 +25,7 @@ class Lines:
 
     def __init__(self, file: str, text: str):
         self.file = file
+        self.text = text.splitlines()
         self.lines: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
         for number, line in enumerate(text.splitlines(), 1):
@@ -35,6 +36,14 @@ class Lines:
                 path = table + _split_key(m[1])
                 for n in range(len(table) + 1, len(path) + 1):
                     self.lines.setdefault(path[:n], number)
+
+    def find_text(self, part: str, *path: str) -> Where:
+        """The line of a text of several lines that has this."""
+        where = self.find(*path)
+        for number, line in enumerate(self.text[where.line - 1 :], where.line):
+            if part in line:
+                return Where(self.file, number)
+        return where
 
     def find(self, *path: str) -> Where:
         for n in range(len(path), 0, -1):

@@ -10,11 +10,13 @@ from model import Enum, Message, Schema, Service, camel, interface, snake
 from words import (
     DEFAULT_TIMEOUT,
     ERRORS,
+    ID_ONLY,
     KINDS,
     Row,
     by_id,
     enums_of,
     error_name,
+    id_only,
     notes,
     properties,
     published,
@@ -130,6 +132,12 @@ def service_page(s: Service) -> str:
         lines += ['.Sh METHODS', *(line for m in by_id(s.messages) for line in message(m))]
     if s.indications:
         lines += ['.Sh SIGNALS', *(line for m in by_id(s.indications) for line in message(m))]
+    if listed := id_only(s):
+        width = max(len(name) for _, name in listed)
+        lines += ['.Sh KNOWN BY ID ONLY', *map(plain, sentences(ID_ONLY))]
+        lines += [f'.Bl -column {"x" * width}', '.It Sy name Ta Sy id']
+        lines += [f'.It {name} Ta {ident}' for ident, name in listed]
+        lines.append('.El')
     if enums := enums_of(s):
         lines += [
             '.Sh SYMBOLS',

@@ -247,6 +247,15 @@ class Message:
 
 
 @dataclass
+class IdOnly:
+    """A message of which no open source has more than id and name."""
+
+    name: str
+    id: int
+    vendor: int
+
+
+@dataclass
 class Service:
     name: str
     where: Where
@@ -255,6 +264,7 @@ class Service:
     vendor: int
     messages: dict[str, Message] = field(default_factory=dict)
     indications: dict[str, Message] = field(default_factory=dict)
+    id_only: list[IdOnly] = field(default_factory=list)
 
 
 def interface(s: Service) -> str:

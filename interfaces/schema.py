@@ -12,7 +12,19 @@ from pathlib import Path
 
 from lines import Lines, Where
 from lint import ServiceLint, check_enums, check_kind
-from model import Enum, Field, Message, Schema, SchemaError, Scope, Service, Tlv, Type, camel
+from model import (
+    Enum,
+    Field,
+    IdOnly,
+    Message,
+    Schema,
+    SchemaError,
+    Scope,
+    Service,
+    Tlv,
+    Type,
+    camel,
+)
 from typeparser import (
     CODINGS,
     NAME,
@@ -223,6 +235,7 @@ class Loader:
                 'id',
                 'title',
                 'vendor',
+                'id-only',
                 'enum',
                 'flags',
                 'coding',
@@ -280,7 +293,28 @@ class Loader:
                     )
                 else:
                     self.message(service, section, key, table, lines, scope)
+        self.id_only(service, data.get('id-only', ''), lines)
         ServiceLint(service, lines, self.error).check()
+
+    def id_only(self, service: Service, text, lines: Lines):
+        if not isinstance(text, str):
+            self.error(lines.find('id-only'), 'id-only is text: 0xNNNN NAME, 0xNNNN NAME, …')
+            return
+        known = [*service.messages.values(), *service.indications.values()]
+        for item in filter(None, map(str.strip, text.replace('\n', ',').split(','))):
+            m = re.fullmatch(r'0x([0-9A-F]{4}) (\S+)(?: vendor=0x([0-9A-F]{4}))?', item)
+            where = lines.find_text(item, 'id-only')
+            if not m or not NAME.fullmatch(m[2]):
+                self.error(where, f'"{item}" is not 0xNNNN NAME, nor 0xNNNN NAME vendor=0xNNNN')
+                continue
+            new = IdOnly(m[2], int(m[1], 16), int(m[3] or '0', 16))
+            for other in known + service.id_only:
+                one_vendor = other.vendor == new.vendor or not (other.vendor and new.vendor)
+                if other.name == new.name or other.id == new.id and one_vendor:
+                    self.error(where, f'"{item}": "{other.name}" has that id or name already')
+                    break
+            else:
+                service.id_only.append(new)
 
     def vendor(self, table: dict, lines: Lines, *path: str) -> int:
         value = table.get('vendor', 0)

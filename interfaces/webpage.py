@@ -10,11 +10,13 @@ from words import (
     CLASSES,
     DEFAULT_TIMEOUT,
     ERRORS,
+    ID_ONLY,
     KINDS,
     Row,
     by_id,
     enums_of,
     error_name,
+    id_only,
     notes,
     properties,
     published,
@@ -148,6 +150,9 @@ def service_page(s: Service) -> str:
     for title, found in (('Methods', methods), ('Signals', signals)):
         entries = [(m.name, camel(m.name)) for m in found]
         navigation += contents(title, f'.{title.lower()}', entries)
+    listed = id_only(s)
+    if listed:
+        navigation.append(f'<h2>{link(".ids", "Known by id only")}</h2>')
     navigation += contents('Symbols', '.symbols', [(anchor_of(e), e.name) for e in enums])
     navigation.append(f'<h2>{link(".errors", "Errors")}</h2>')
 
@@ -167,11 +172,15 @@ def service_page(s: Service) -> str:
         *section('Methods', '.methods', [line for m in methods for line in message(m)]),
         *section('Signals', '.signals', [line for m in signals for line in message(m)]),
     ]
-    listed = [line for e in enums for line in symbols(e)]
     if listed:
+        rows = [f'<tr><td>{name}</td><td>{ident}</td></tr>' for ident, name in listed]
+        ids = [f'<p>{escape(ID_ONLY)}</p>', *table(['Name', 'Id'], rows)]
+        body += section('Known by id only', '.ids', ids)
+    described = [line for e in enums for line in symbols(e)]
+    if described:
         about = 'With their numbers, which are taken in place of them; those of flags are bits.'
-        listed.insert(0, f'<p>{about}</p>')
-    body += section('Symbols', '.symbols', listed)
+        described.insert(0, f'<p>{about}</p>')
+    body += section('Symbols', '.symbols', described)
     more = ['<p><a href="errors.html">The QMI protocol errors</a></p>']
     body += section('Errors', '.errors', definitions(ERRORS) + more)
     return page(f'{name}: {s.title}', navigation, body)

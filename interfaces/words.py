@@ -223,6 +223,23 @@ def notes(m: Message) -> list[str]:
     return found
 
 
+ID_ONLY = (
+    'Open sources have no more than the ids of these; they are called, and come as indications,'
+    ' as bytes. The method Call of a device, and qmictl raw, do so.'
+)
+
+
+def id_only(s: Service) -> list[tuple[str, str]]:
+    """The ids, with a vendor, and the names."""
+    return [
+        (
+            f'0x{m.id:04x}' + (f', vendor 0x{m.vendor:04x} only' if m.vendor else ''),
+            m.name,
+        )
+        for m in sorted(s.id_only, key=lambda m: (m.id, m.vendor))
+    ]
+
+
 def enums_of(s: Service) -> list[Enum]:
     """Those that some field of the service uses, by name."""
     found: dict[int, Enum] = {}

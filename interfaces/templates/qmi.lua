@@ -14,7 +14,8 @@
 --   width, big, signed, symbols, scale, divisor, measure (its unit), none (the word that is no value)
 --   length    "end"; "prefix" of `size` bytes, in units of `unit`; "fixed": `size`; "field" number `size`
 --   coding    of text; codings: the field number `by` chooses
--- A message is {NAME, id, vendor, request = TLVs, response = TLVs}, TLVs a list of layouts by id.
+-- A message is {NAME, id, vendor, request = TLVs, response = TLVs}, TLVs a list of layouts by id; the others of a
+-- service are those of which only the id is known.
 -- @SCHEMA@
 
 -- ---- words: the bytes of a number, lowest first
@@ -795,8 +796,9 @@ local function dissect_message(tvb, bytes, at, stop, pinfo, tree, service_id, cl
     local id, n_tlvs = number(n_header - 4, 2), number(n_header - 2, 2)
     local message = service and choose(kind == "indication" and service.indications or service.requests, id)
     local service_name = service and service[1] or ("0x%02x"):format(service_id)
-    local message_name = message and message[1] or ("0x%04x"):format(id)
-    local title = ("%s %s %s"):format(service_name:upper(), message and title_of(message_name) or message_name,
+    local named = message or service and choose(service.others, id)
+    local message_name = named and named[1] or ("0x%04x"):format(id)
+    local title = ("%s %s %s"):format(service_name:upper(), named and title_of(message_name) or message_name,
         kind or "of unknown type")
     item:set_text("QMI, " .. title)
     item:add(header.service_name, tvb:range(at, n_header), service_name):set_generated()
@@ -804,7 +806,7 @@ local function dissect_message(tvb, bytes, at, stop, pinfo, tree, service_id, cl
     item:add_le(header.transaction, tvb:range(at + 1, n_header - 5))
     item:add_le(header.id, tvb:range(at + n_header - 4, 2))
     item:add(header.message, tvb:range(at + n_header - 4, 2), message_name,
-        ("Message: %s (%s)"):format(message and title_of(message_name) or "unknown", message_name))
+        ("Message: %s (%s)"):format(named and title_of(message_name) or "unknown", message_name))
     local length = item:add_le(header.length, tvb:range(at + n_header - 2, 2))
     if not message then
         item:add_proto_expert_info(unknown)

@@ -162,9 +162,9 @@ typedef struct SchemaMessage {
         uint8_t is_indication;
         uint8_t kind;
         uint8_t access;
-        uint16_t abort; /* rows in schema_messages[]: what aborts it while it is under way, */
-        uint16_t undo; /* what undoes its success (its TLVs filled from equal names in result, response and
-                          request), */
+        uint16_t abort;  /* rows in schema_messages[]: what aborts it while it is under way, */
+        uint16_t undo;   /* what undoes its success (its TLVs filled from equal names in result, response and
+                            request), */
         uint16_t result; /* the indication that carries its result; SCHEMA_NO_MESSAGE: none */
         uint8_t request_token,
                 result_token; /* ids of the TLVs that pair request and result; 0: by id alone */

@@ -96,6 +96,16 @@ def test_get_signal_info(tshark):
         assert line in lines, line
 
 
+def test_of_which_only_the_id_is_known(tshark):
+    frames = [bytes.fromhex("01 0f00 00 01 07" "00 0500 8600 0300" "10 0000"),  # WDS 0x0086
+              bytes.fromhex("01 0f00 00 01 07" "00 0600 5955 0300" "10 0000")]  # 0x5559, of Sierra's
+    rows = tshark(frames, "-o", "qmi.vendor:2c7c").splitlines()
+    assert re.search("QMI 16 WDS Reset Packet Statistics request$", rows[0])
+    assert re.search("QMI 16 WDS 0x5559 request$", rows[1])
+    assert "WDS Swi Get 3gpp Config Item request" in tshark(frames, "-o", "qmi.vendor:1199")
+    assert len(tshark(frames, "-Y", 'qmi.message == "reset-packet-statistics" && qmi.unknown').splitlines()) == 1
+
+
 def test_in_one_line(tshark):
     refused = bytes.fromhex("01 1300 80 03 07" "02 0500 4f00 0700" "02 0400 0100 1a00")
     rows = tshark([SIGNAL_INFO, refused]).splitlines()

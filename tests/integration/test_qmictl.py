@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -533,6 +534,17 @@ def test_describe_everything():
         for kind, message in [("message", m) for m in s["messages"]] + [("indication", m) for m in s["indications"]]:
             assert message["about"].endswith(".")
             assert f"  {message[kind]} " in text
+            if s["service"] not in ("wds", "pdc") and len(message[kind]) < 40:
+                continue  # some are enough
+            described = offline("describe", s["service"], message[kind])
+            assert fits(described)
+            assert ("and is returned, too." in " ".join(described.split())) == ("result" in message)
+            assert ("\nResult:\n" in described) == ("result" in message)
+            for key in ("abort", "undo"):
+                assert key not in message or message[key] in described.split("\nRequest:")[0]
+            assert ("sent again" in described) == message.get("replay", False)
+        for message in s["id_only"]:
+            assert re.search(rf"^  {message['message']} +0x{message['id']:04x}", text, re.M)
 
 
 def test_describe_a_message():
@@ -556,6 +568,15 @@ def test_describe_a_message():
     indication = json.loads(offline("-j", "describe", "nas", "signal-info"))
     (lte,) = [t for t in indication["fields"] if t["key"] == "lte"]
     assert {"key": "rsrp", "type": "signed number of 16 bits", "signature": "n", "unit": "dBm"} in lte["fields"]
+
+
+def test_of_which_only_the_id_is_known(world):
+    service = json.loads(offline("-j", "describe", "wds"))
+    assert {"message": "reset-packet-statistics", "id": 0x86} in service["id_only"]
+    assert {"message": "swi-get-3gpp-config-item", "id": 0x5559, "vendor": 0x1199} in service["id_only"]
+    assert "  swi-get-3gpp-config-item                    0x5559, vendor 0x1199 only\n" in offline("describe", "wds")
+    status, out, err = world.qmictl("call", "wds", "reset-packet-statistics")
+    assert (status, out) == (2, "") and "qmictl raw wds 0x0086" in err
 
 
 def test_help_and_version():

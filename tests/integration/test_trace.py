@@ -453,6 +453,18 @@ def test_filters(world, sim, device, bus, arguments, expected, short_path):
     assert {f["service"] for f in read_frames(world, whole)} == {"ctl", "nas", "dms"}
 
 
+def test_a_name_without_layouts(world, sim, device, bus, short_path):
+    """Of some messages only ids and names are known."""
+    path = short_path / "trace"
+    with Qmictl(world, "-w", path) as written:
+        bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 0x004F, [], {})
+        with pytest.raises(DBusError):
+            bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 0x0052, [(0x10, b"\1")], {})
+        assert written.end()[0] == 0
+    frames = read_frames(world, path, "nas", "get-error-rate")
+    assert [(f["message"], f["type"]) for f in frames] == [("get-error-rate", "request"), ("get-error-rate", "response")]
+
+
 def read_frames(world, path, *arguments):
     """Without a bus."""
     status, out, err = world.qmictl("trace", "-j", "-r", path, *arguments,

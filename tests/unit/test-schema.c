@@ -71,6 +71,19 @@ static void test_vendors(void) {
         check_str(name_of(schema_message_by_id(dms, false, 0x0025, 0x1199)), "get-ids");
 }
 
+/* A vendor's service is found for modems of that vendor, and where the vendor is not known. */
+static void test_services_of_vendors(void) {
+        const SchemaService *s = schema_service_by_id(0xE7, 0x1BC7);
+
+        check(s);
+        check_str(schema_string(s->name), "gms");
+        check(schema_service_by_id(0xE7, 0) == s);
+        check(!schema_service_by_id(0xE7, 0x1199));
+        check_str(schema_string(schema_service_by_id(0xE3, 0x0489)->name), "fox");
+        check(!schema_service_by_id(0xE3, 0x1BC7));
+        check(schema_service_by_id(0xE0, 0x1199) == service("cat")); /* everybody's */
+}
+
 static void test_references(void) {
         const SchemaService *wds = service("wds");
         const SchemaMessage *start = schema_message_by_name(wds, "start-network");
@@ -266,6 +279,18 @@ static void test_rows(void) {
         check_int(n_messages, schema_n_messages);
 }
 
+static void test_id_only(void) {
+        for (uint16_t i = 0; i < schema_n_id_only; i++) {
+                const SchemaIdOnly *m = schema_id_only + i;
+
+                check(m->service < schema_n_services);
+                check(*m->name);
+                check(i == 0 || m[-1].service < m->service ||
+                      (m[-1].service == m->service &&
+                       (m[-1].id < m->id || (m[-1].id == m->id && m[-1].vendor < m->vendor))));
+        }
+}
+
 static void test_enum_rows(void) {
         for (uint16_t i = 0; i < schema_n_enums; i++)
                 for (uint16_t k = 0; k < schema_enums[i].n; k++) {
@@ -280,12 +305,14 @@ int main(void) {
         test_services();
         test_messages();
         test_vendors();
+        test_services_of_vendors();
         test_references();
         test_enums();
         test_no_symbol_text();
         test_names();
         test_types();
         test_rows();
+        test_id_only();
         test_enum_rows();
         return 0;
 }

@@ -26,6 +26,9 @@ GOOD = '''\
 service = "test"
 id = 0x7F
 title = "Test service"
+id-only = """
+0x0010 walk vendor=0x03F0, 0x0011 walk-extended,
+0x0010 jump vendor=0x1199"""
 
 [enum.mode]
 off = 0
@@ -111,6 +114,7 @@ def test_good(tmp_path):
 # What is replaced ("+": the end), by what, a part of the error, and the line that it is at: where
 # the mark "#!" is in the new text, else its first, unless a fourth text says which.
 TLV = 'request.0x01 = "transaction: u16"'
+ID_ONLY = 'id-only = """\n0x0010 walk vendor=0x03F0, 0x0011 walk-extended,\n0x0010 jump vendor=0x1199"""'
 STOP = 'is = "0x0003 command control"'
 CASES = {
     # values and names
@@ -130,6 +134,13 @@ CASES = {
         'tlv.0x01 = "token: u32"\nrequest.0x01 = "t: u8"#!',
         '"request" is no key here',
     ),
+    'id-only-text': (ID_ONLY, 'id-only = 16', 'id-only is text', 'id-only'),
+    'id-only-item': ('0x0011 walk-extended', '0x11 walk-extended', 'is not 0xNNNN NAME'),
+    'id-only-name': ('0x0011 walk-extended', '0x0011 Walk', 'is not 0xNNNN NAME'),
+    'id-only-vendor': ('jump vendor=0x1199', 'jump 0x1199', 'nor 0xNNNN NAME vendor=0xNNNN'),
+    'id-only-twice': ('0x0011 walk-extended', '0x0010 amble', '"walk" has that id or name'),
+    'id-only-known-id': ('0x0011 walk-extended', '0x0003 halt', '"stop" has that id or name'),
+    'id-only-known-name': ('0x0011 walk-extended', '0x0011 stop', '"stop" has that id or name'),
     'enum-symbol': ('off = 0', 'Off = 0', 'the symbol "Off" must be lower-case'),
     'enum-symbol-digits': ('off = 0', '12 = 0', 'not only digits'),
     'enum-value': ('off = 0', 'off = "0"', '"off" needs a number'),

@@ -130,6 +130,16 @@ def test_man_pages_have_everything(made, services):
                 assert re.search(rf" {snake(symbol)} {value}[,.]", flat), f"{service.name} {e.name} {symbol}"
 
 
+def test_what_is_known_by_id_only(made, pages, services):
+    need("mandoc")
+    for service in services:
+        text, html_text = bare(rendered(made / f"{interface(service)}.3")), "\n".join(pages[f"{service.name}.html"].texts.values())
+        assert ("KNOWN BY ID ONLY" in text) == bool(service.id_only) == ("Known by id only" in html_text)
+        for message in service.id_only:
+            assert re.search(rf"^ +{message.name} +0x{message.id:04x}", text, re.M)
+            assert re.search(rf"^{message.name}\n0x{message.id:04x}", html_text, re.M)
+
+
 def test_one_message(made):
     need("mandoc")
     part = bare(rendered(made / "org.qmid1.Nas.3")).split("\n   GetSignalInfo\n")[1].split("\n   ConfigSignalInfo\n")[0]
