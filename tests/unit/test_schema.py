@@ -960,10 +960,11 @@ def main(names: list[str]) -> int:
         for i, count in enumerate((comparison.messages, comparison.tlvs)):
             totals[2 * i] += count.covered + count.excepted
             totals[2 * i + 1] += count.required
-    print(
-        f'{len(names)} services: {totals[0]}/{totals[1]} messages, {totals[2]}/{totals[3]} TLVs,'
-        ' with what is excepted for a reason'
-    )
+    parts = [
+        f'{have}/{required} {what} ({100 * have / max(required, 1):.4g} %)'
+        for have, required, what in ((*totals[:2], 'messages'), (*totals[2:], 'TLVs'))
+    ]
+    print(f'{len(names)} services: {", ".join(parts)}, with what is excepted for a reason')
     return 1 if failed else 0
 
 
