@@ -462,6 +462,17 @@ def test_late(sim, host):
     assert [host.receive().transaction for _ in range(2)] == [second, first]
 
 
+def test_most_at_once(sim, host):
+    client = host.allocate(NAS)
+    sim.command("delay 50 nas.get-signal-info")
+    for n in (1, 3, 2):
+        for _ in range(n):
+            host.send(NAS, client, GET_SIGNAL_INFO)
+        for _ in range(n):
+            host.receive()
+    assert (sim.count("most.nas.get-signal-info"), sim.count("nas.get-signal-info")) == (3, 6)
+
+
 def test_every(sim, host):
     client = host.allocate(NAS)
     sim.command("drop 2 nas.get-signal-info every 3")

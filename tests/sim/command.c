@@ -285,11 +285,13 @@ int counter_get(Modem *m, const char *name, uint64_t *ret, char **ret_error) {
                         return r;
                 *ret = client_ids_count(&m->ids, service);
         } else {
-                r = message_ref_parse(name, m->answers.vendor, &ref, ret_error);
+                bool most = strncmp(name, "most.", 5) == 0;
+
+                r = message_ref_parse(most ? name + 5 : name, m->answers.vendor, &ref, ret_error);
                 if (r < 0)
                         return r;
                 c = counters_find(&m->counters, ref.service, ref.message);
-                *ret = c ? c->n : 0;
+                *ret = !c ? 0 : most ? c->n_most : c->n;
         }
         return 0;
 }

@@ -14,8 +14,9 @@ int command_run(Modem *m, Exchange *x, const char *line, FILE *reply, char **ret
 /* Whether there is a command of that name: scenarios are checked when they are loaded. */
 bool command_exists(const char *line);
 
-/* "nas.get-signal-info" (requests seen), "frames", "malformed", "garbage" (bytes), "connections", "clients"
- * and "clients.nas" (ids allocated now), "drop" and the other faults (how often it happened). */
+/* "nas.get-signal-info" (requests seen), "most.nas.get-signal-info" (under way at once), "frames",
+ * "malformed", "garbage" (bytes), "connections", "clients" and "clients.nas" (ids allocated now), "drop" and
+ * the other faults (how often it happened). */
 int counter_get(Modem *m, const char *name, uint64_t *ret, char **ret_error);
 
 /* Cuts the next word off *p: blanks part words, but not within quotes. NULL at the end. */

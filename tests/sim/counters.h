@@ -12,6 +12,9 @@ typedef struct Counter {
         uint16_t transaction;
         uint8_t *tlvs;
         size_t n_tlvs;
+
+        uint64_t *due_usec; /* when those under way will be answered; dropped ones are not among them */
+        size_t n_under_way, n_most; /* at once, ever */
 } Counter;
 
 typedef struct Counters {
@@ -22,4 +25,6 @@ typedef struct Counters {
 
 void counters_done(Counters *c);
 int counters_note(Counters *c, const QmiMessage *m);
+/* It will be answered then (CLOCK_MONOTONIC); `now_usec`: it came. */
+int counters_note_answer(Counters *c, const QmiMessage *m, uint64_t now_usec, uint64_t due_usec);
 const Counter *counters_find(const Counters *c, uint16_t service, uint16_t message);

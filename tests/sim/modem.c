@@ -103,12 +103,15 @@ int modem_respond(Modem *m, const QmiMessage *request, uint16_t error, const Tlv
         uint8_t result[4] = { error != 0 };
         QmiMessage response = *request;
         TlvWriter tlvs = {};
+        uint64_t now_usec;
         int r;
 
         write_le16(result + 2, error);
         r = tlv_put(&tlvs, TLV_RESULT, result, sizeof(result));
         if (r >= 0 && w)
                 r = tlv_append(&tlvs, w->bytes, w->n_bytes);
+        if (r >= 0 && sd_event_now(m->event, CLOCK_MONOTONIC, &now_usec) >= 0)
+                r = counters_note_answer(&m->counters, request, now_usec, now_usec + delay_usec);
         response.type = QMI_RESPONSE;
         response.tlvs = tlvs.bytes;
         response.n_tlvs = tlvs.n_bytes;
