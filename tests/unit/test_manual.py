@@ -133,7 +133,8 @@ def test_man_pages_have_everything(made, services):
 def test_what_is_known_by_id_only(made, pages, services):
     need("mandoc")
     for service in services:
-        text, html_text = bare(rendered(made / f"{interface(service)}.3")), "\n".join(pages[f"{service.name}.html"].texts.values())
+        text = bare(rendered(made / f"{interface(service)}.3"))
+        html_text = "\n".join(pages[f"{service.name}.html"].texts.values())
         assert ("KNOWN BY ID ONLY" in text) == bool(service.id_only) == ("Known by id only" in html_text)
         for message in service.id_only:
             assert re.search(rf"^ +{message.name} +0x{message.id:04x}", text, re.M)
