@@ -158,14 +158,16 @@ def stage_valgrind(counts, options):
 def stage_bench(counts, options):
     """what calls, devices and rest cost: printed, not judged"""
     build_plain()
-    status = run("/usr/bin/python3", "-B", "tests/bench/bench.py", *([] if options.long else ["--short"]),
-                 env=environment(BUILD_PLAIN))
-    counts.add(passed=not status, failed=bool(status))
+    for program in ("bench.py", "reliability.py"):
+        status = run("/usr/bin/python3", "-B", f"tests/bench/{program}", *([] if options.long else ["--short"]),
+                     env=environment(BUILD_PLAIN))
+        counts.add(passed=not status, failed=bool(status))
 
 
-def vm(counts, *arguments):
-    process = subprocess.Popen(["/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=600",
-                                *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def counted(counts, *command, **options):
+    """Runs a program that counts for itself, and says so in its last line."""
+    process = subprocess.Popen([str(c) for c in command], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, **options)
     tail = ""
     for line in process.stdout:
         tail = line.rstrip()
@@ -176,6 +178,20 @@ def vm(counts, *arguments):
         counts.add(*map(int, found.groups()))
     elif status:
         counts.add(failed=1)
+
+
+def stage_faults(counts, options):
+    """what becomes of requests when all around breaks (--long: much more of it, then an hour of faults by chance)"""
+    build_plain()
+    faults = ["/usr/bin/python3", "-B", "tests/faults/faults.py"]
+    env = environment(BUILD_PLAIN)
+    counted(counts, *faults, *(["--long"] if options.long else []), env=env)
+    if options.long:
+        counted(counts, *faults, "--soak=3600", env=env)
+
+
+def vm(counts, *arguments):
+    counted(counts, "/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=600", *arguments)
 
 
 def stage_package(counts, options):
@@ -200,6 +216,7 @@ STAGES = {
     "clang": stage_clang,
     "fuzz": stage_fuzz,
     "valgrind": stage_valgrind,
+    "faults": stage_faults,
     "bench": stage_bench,
     "package": stage_package,
     "vm": stage_vm,
