@@ -1,35 +1,65 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <search.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
 #include "util/log.h"
 
+/* How long the end waits for the bus daemon to say who the last callers are. */
+#define LEAVE_USEC USEC_PER_SEC
+
+static uint64_t now_usec(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
+}
+
+static int compare(const void *a, const void *b) {
+        const BusDevice *left = a, *right = b;
+
+        if (left->n_path != right->n_path)
+                return left->n_path < right->n_path ? -1 : 1;
+        return memcmp(left->path, right->path, left->n_path);
+}
+
+/* The number of ".../client/17": decimal, as we write it; 0 for anything else. */
+static uint64_t client_number(const char *rest) {
+        static const char prefix[] = "/client/";
+        uint64_t n = 0;
+
+        if (strncmp(rest, prefix, strlen(prefix)) != 0 || rest[strlen(prefix)] == '0')
+                return 0;
+        for (const char *p = rest + strlen(prefix); *p; p++) {
+                if (*p < '0' || *p > '9' || n > UINT64_MAX / 10 - 1)
+                        return 0;
+                n = n * 10 + (uint64_t) (*p - '0');
+        }
+        return n;
+}
+
 int bus_find_object(Bus *b, const char *path, BusObject **ret) {
-        const char *rest;
-        BusDevice *d;
+        BusDevice key = { .path = (char *) (uintptr_t) path }, **found;
+        size_t n_prefix = strlen(QMID_DEVICE_PATH "/");
         BusClient *c;
 
-        LIST_FOREACH(d, &b->devices, entries) {
-                size_t n = strlen(d->path);
-
-                if (strncmp(path, d->path, n) != 0)
-                        continue;
-                rest = path + n;
-                if (!*rest) {
-                        *ret = &d->object;
-                        return 1;
-                }
-                if (*rest != '/')
-                        continue;
-                LIST_FOREACH(c, &d->clients, of_device)
-                        if (c->published && streq(path, c->path)) {
-                                *ret = &c->object;
-                                return 1;
-                        }
+        if (strncmp(path, QMID_DEVICE_PATH "/", n_prefix) != 0)
                 return 0;
+        key.n_path = n_prefix + strcspn(path + n_prefix, "/");
+        found = tfind(&key, &b->device_tree, compare);
+        if (!found)
+                return 0;
+        if (!path[key.n_path]) {
+                *ret = &(*found)->object;
+                return 1;
         }
-        return 0;
+        c = bus_client_find(b, client_number(path + key.n_path));
+        if (!c || !c->published || c->device != *found)
+                return 0;
+        *ret = &c->object;
+        return 1;
 }
 
 static int find_device(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
@@ -157,6 +187,9 @@ static int bus_declare(Bus *b) {
                                 "org.freedesktop.DBus", "NameLost", on_name_lost, b);
         if (r < 0)
                 return r;
+        r = caller_watch(b);
+        if (r < 0)
+                return r;
         r = sd_bus_add_object_vtable(b->bus, NULL, QMID_ROOT_PATH, QMID_BUS_NAME ".Manager", manager_vtable,
                                      b);
         if (r < 0)
@@ -187,6 +220,7 @@ static int bus_declare(Bus *b) {
 
 int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         _cleanup_(bus_freep) Bus *b = NULL;
+        sd_id128_t id;
         int r;
 
         b = calloc(1, sizeof(*b));
@@ -196,6 +230,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         b->userdata = userdata;
         LIST_INIT(&b->devices);
         LIST_INIT(&b->callers);
+        b->nobody.name = "";
 
         r = sd_bus_open_system(&b->bus);
         if (r < 0)
@@ -206,6 +241,10 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         r = peer_modem_manager_watch(b);
         if (r < 0)
                 return log_error_errno(r, "Cannot ask the bus for ModemManager");
+        r = sd_bus_get_bus_id(b->bus, &id);
+        if (r < 0)
+                return log_error_errno(r, "Cannot ask for the id of the bus");
+        (void) sd_id128_to_string(id, b->id);
         r = bus_declare(b);
         if (r < 0)
                 return log_error_errno(r, "Cannot declare the objects on the bus");
@@ -237,17 +276,98 @@ int bus_take_name(Bus *b) {
 }
 
 bool bus_is_in_use(Bus *b) {
-        return !LIST_EMPTY(&b->callers);
+        return b->n_held > 0;
 }
 
 uint64_t bus_get_last_call_usec(Bus *b) {
         return b->last_call_usec;
 }
 
+bool bus_device_is_held(Bus *b, Device *device) {
+        const BusDevice *d = bus_find_device(b, device);
+
+        return d && (!LIST_EMPTY(&d->clients) || !LIST_EMPTY(&d->traces) || !LIST_EMPTY(&d->inhibitors));
+}
+
+void bus_changed(Bus *b) {
+        if (b->ops->on_save && !b->detached)
+                b->ops->on_save(b, b->userdata);
+}
+
+void bus_keep(Bus *b, const char *name, int fd) {
+        if (b->ops->on_keep && !b->detached)
+                b->ops->on_keep(b, name, fd, b->userdata);
+}
+
+int bus_take_kept(Bus *b, const char *name) {
+        return b->ops->take_kept ? b->ops->take_kept(b, name, b->userdata) : -ENOENT;
+}
+
+Charge bus_charge(Bus *b, Caller *caller, User *user, BusDevice *d) {
+        return (Charge){ .of = {
+                                 [SHARE_OF_CALLER] = caller ? &caller->share : NULL,
+                                 [SHARE_OF_USER] = user ? &user->share : NULL,
+                                 [SHARE_OF_DEVICE] = d ? &d->share : NULL,
+                                 [SHARE_OF_ALL] = b ? &b->share : NULL,
+                         } };
+}
+
+/* ---- the end ---- */
+
+void bus_begin_call(Bus *b) {
+        b->n_calls++;
+}
+
+void bus_end_call(Bus *b) {
+        if (--b->n_calls == 0 && b->ops->on_quiet)
+                b->ops->on_quiet(b, b->userdata);
+}
+
+bool bus_has_calls(Bus *b) {
+        return b->n_calls > 0;
+}
+
+/* Until none of the callers waits for what the bus daemon says of it, or for so long. */
+static int bus_wait_for_credentials(Bus *b, uint64_t timeout_usec) {
+        uint64_t end = now_usec() + timeout_usec, now;
+        const Caller *c;
+        int r;
+
+        for (;;) {
+                LIST_FOREACH(c, &b->callers, entries)
+                        if (c->credentials)
+                                break;
+                if (!c)
+                        return 0;
+                r = sd_bus_process(b->bus, NULL);
+                if (r < 0)
+                        return r;
+                now = now_usec();
+                if (now >= end)
+                        return -ETIMEDOUT;
+                if (r == 0) {
+                        r = sd_bus_wait(b->bus, end - now);
+                        if (r < 0 && r != -EINTR)
+                                return r;
+                }
+        }
+}
+
+static void bus_rest_sockets(Bus *b, bool answer) {
+        BusDevice *d;
+        BusClient *c;
+
+        LIST_FOREACH(d, &b->devices, entries)
+                LIST_FOREACH(c, &d->clients, of_device)
+                        if (c->socket)
+                                bus_socket_rest(c->socket, answer);
+}
+
 void bus_leave(Bus *b) {
         int r;
 
         b->leaving = true;
+        bus_rest_sockets(b, false);
         /* From the answer on, the bus daemon keeps calls to the name for the next instance; those before it
          * are in our queue by then. */
         r = sd_bus_release_name(b->bus, QMID_BUS_NAME);
@@ -256,9 +376,46 @@ void bus_leave(Bus *b) {
         while ((r = sd_bus_process(b->bus, NULL)) > 0)
                 ;
         if (r >= 0)
+                r = bus_wait_for_credentials(b, LEAVE_USEC);
+        if (r >= 0)
                 r = sd_bus_flush(b->bus);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer what was sent before the name was given back");
+}
+
+void bus_check_owners(Bus *b, uint64_t timeout_usec) {
+        int r;
+
+        r = bus_wait_for_credentials(b, timeout_usec);
+        if (r < 0)
+                log_warning_errno(r, "Cannot find out which owners of clients are still there");
+}
+
+void bus_fail_calls(Bus *b, const char *reason) {
+        sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, reason);
+        BusClient *c, *next;
+        Caller *caller;
+        BusDevice *d;
+
+        LIST_FOREACH(caller, &b->callers, entries)
+                caller_fail_waiting(caller, &error);
+        LIST_FOREACH(d, &b->devices, entries) {
+                for (c = LIST_FIRST(&d->clients); c; c = next) {
+                        next = LIST_NEXT(c, of_device);
+                        if (c->open)
+                                bus_client_remove(c, &error, NULL);
+                }
+                bus_calls_fail(d, NULL, &error);
+        }
+        bus_rest_sockets(b, true);
+}
+
+void bus_detach(Bus *b) {
+        b->detached = true;
+}
+
+const char *bus_get_id(Bus *b) {
+        return b->id;
 }
 
 int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error) {
@@ -291,7 +448,7 @@ int bus_read_no_options(sd_bus_message *m, sd_bus_error *error) {
 
 /* ---- devices ---- */
 
-static BusDevice *bus_device(Bus *b, Device *d) {
+BusDevice *bus_find_device(Bus *b, Device *d) {
         BusDevice *i;
 
         LIST_FOREACH(i, &b->devices, entries)
@@ -309,6 +466,11 @@ static BusDevice *bus_device_free(BusDevice *d) {
         return NULL;
 }
 DEFINE_CLEANUP(BusDevice *, bus_device_free)
+
+static void bus_device_unlink(BusDevice *d) {
+        LIST_REMOVE(d, entries);
+        tdelete(d, &d->bus->device_tree, compare);
+}
 
 /* Announces and withdraws service interfaces as the modem gains and loses services. */
 static void bus_device_publish_services(BusDevice *d) {
@@ -356,6 +518,7 @@ int bus_add_device(Bus *b, Device *device) {
         LIST_INIT(&d->clients);
         TAILQ_INIT(&d->calls);
         LIST_INIT(&d->traces);
+        LIST_INIT(&d->inhibitors);
         d->published = calloc(schema_n_services, sizeof(bool));
         if (!d->published)
                 return -ENOMEM;
@@ -364,10 +527,13 @@ int bus_add_device(Bus *b, Device *device) {
                 return -ENOMEM;
         }
 
+        d->n_path = strlen(d->path);
+        if (!tsearch(d, &b->device_tree, compare))
+                return -ENOMEM;
         LIST_INSERT_HEAD(&b->devices, d, entries);
         r = sd_bus_emit_object_added(b->bus, d->path);
         if (r < 0) {
-                LIST_REMOVE(d, entries);
+                bus_device_unlink(d);
                 return r;
         }
         bus_device_publish_services(d);
@@ -378,26 +544,28 @@ int bus_add_device(Bus *b, Device *device) {
 void bus_remove_device(Bus *b, Device *device) {
         static const sd_bus_error gone =
                 SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, "the device is gone");
-        BusDevice *d = bus_device(b, device);
+        BusDevice *d = bus_find_device(b, device);
         int r;
 
         if (!d)
                 return;
-        bus_calls_fail(d, NULL, &gone);
+        bus_calls_fail(d, NULL, b->detached ? NULL : &gone);
         while (!LIST_EMPTY(&d->clients))
                 bus_client_remove(LIST_FIRST(&d->clients), &gone, gone.message);
         while (!LIST_EMPTY(&d->traces))
                 bus_trace_close(LIST_FIRST(&d->traces));
-        r = sd_bus_emit_object_removed(b->bus, d->path);
+        while (!LIST_EMPTY(&d->inhibitors))
+                bus_inhibitor_close(LIST_FIRST(&d->inhibitors));
+        r = b->detached ? 0 : sd_bus_emit_object_removed(b->bus, d->path);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot announce that it is gone", device_get_name(device));
-        LIST_REMOVE(d, entries);
+        bus_device_unlink(d);
         bus_device_free(d);
 }
 
 void bus_device_changed(Bus *b, Device *device, unsigned changes) {
         const char *properties[10];
-        BusDevice *d = bus_device(b, device);
+        BusDevice *d = bus_find_device(b, device);
         size_t n = 0;
         int r;
 

@@ -54,8 +54,8 @@ void bus_leave(Bus *b);
 bool bus_has_calls(Bus *b);
 /* Answers all of them with an error, and calls off what was asked of the modem for them. */
 void bus_fail_calls(Bus *b, const char *reason);
-/* What callers hold is kept for the next daemon: bus_remove_device() and bus_free() only free memory from then
- * on; nothing is told, shut down or given back. After bus_save(). */
+/* What callers hold is kept for the next daemon: bus_remove_device() and bus_free() only free memory from
+ * then on; nothing is told, shut down or given back. After bus_save(). */
 void bus_detach(Bus *b);
 
 /* ---- what outlives the daemon ----
@@ -63,7 +63,7 @@ void bus_detach(Bus *b);
  * In this order: mux_restore(), bus_add_device(), bus_restore() for each device; bus_check_owners();
  * mux_release_orphans(). Those of other files are theirs. */
 
-/* Changes with every start of the bus; unique names begin anew then. NULL if it cannot be had. */
+/* Changes with every start of the bus; unique names begin anew then. */
 const char *bus_get_id(Bus *b);
 /* The part that belongs to no device: the number of the last client. */
 int bus_save_common(Bus *b, Packer *p);

@@ -8,22 +8,76 @@
 struct BusCall {
         sd_bus_message *message;
         CallStyle style;
+        Caller *caller;
         BusDevice *device;
         BusClient *client; /* NULL: on the client that the daemon keeps for all */
+        uint32_t n_bytes;  /* charged */
         const SchemaMessage *schema;
         uint16_t service, id;
         Request *request;
-        TAILQ_ENTRY(BusCall) entries;
+        TAILQ_ENTRY(BusCall) of_device, of_caller;
 };
 
+static int call_new(sd_bus_message *m, const CallSpec *spec, BusCall **ret, sd_bus_error *error) {
+        Charge charge = bus_charge(spec->device->bus, spec->caller, spec->caller->user, spec->device);
+        uint32_t n_bytes = (uint32_t) spec->tlvs->n_bytes;
+        BusCall *c;
+        int r;
+
+        r = share_take(&charge, SHARE_CALLS, 1, error);
+        if (r < 0)
+                return r;
+        r = share_take(&charge, SHARE_BYTES, n_bytes, error);
+        if (r < 0)
+                goto give_call;
+        c = malloc(sizeof(*c));
+        if (!c) {
+                r = -ENOMEM;
+                goto give_bytes;
+        }
+        *c = (BusCall){
+                .message = sd_bus_message_ref(m),
+                .style = spec->style,
+                .caller = spec->caller,
+                .device = spec->device,
+                .n_bytes = n_bytes,
+                .schema = spec->schema,
+                .service = spec->service,
+                .id = spec->message,
+        };
+        TAILQ_INSERT_TAIL(&c->device->calls, c, of_device);
+        TAILQ_INSERT_TAIL(&c->caller->calls, c, of_caller);
+        bus_begin_call(c->device->bus);
+        *ret = c;
+        return 0;
+
+give_bytes:
+        share_give(&charge, SHARE_BYTES, n_bytes);
+give_call:
+        share_give(&charge, SHARE_CALLS, 1);
+        return r;
+}
+
 static BusCall *call_free(BusCall *c) {
+        Charge charge;
+        Bus *b;
+
         if (!c)
                 return NULL;
+        b = c->device->bus;
+        charge = bus_charge(b, c->caller, c->caller->user, c->device);
         request_cancel(c->request);
-        if (c->device)
-                TAILQ_REMOVE(&c->device->calls, c, entries);
+        if (c->client) {
+                c->client->n_calls--;
+                bus_client_unhold(c->client, c->caller);
+        }
+        TAILQ_REMOVE(&c->device->calls, c, of_device);
+        TAILQ_REMOVE(&c->caller->calls, c, of_caller);
+        share_give(&charge, SHARE_BYTES, c->n_bytes);
+        share_give(&charge, SHARE_CALLS, 1);
         sd_bus_message_unref(c->message);
         free(c);
+        bus_end_call(b);
         return NULL;
 }
 DEFINE_CLEANUP(BusCall *, call_free)
@@ -157,9 +211,11 @@ static void call_on_done(const RequestOutcome *o, void *userdata) {
 
         c->request = NULL;
         title = service_message_title(c->schema, c->service, c->id, buffer, sizeof(buffer));
-        if (o->state != REQUEST_ANSWERED)
+        if (o->state != REQUEST_ANSWERED) {
                 r = bus_error_set_outcome(&error, title, o);
-        else if (c->style == CALL_RAW)
+                if (o->state == REQUEST_NO_CLIENT && o->error == QMI_ERROR_CLIENT_IDS_EXHAUSTED)
+                        bus_error_append_holders(&error, c->device, c->service);
+        } else if (c->style == CALL_RAW)
                 r = call_reply_raw(c, o, title, &reply, &error);
         else
                 r = call_reply_dict(c, o, title, &reply, &error);
@@ -167,20 +223,18 @@ static void call_on_done(const RequestOutcome *o, void *userdata) {
 }
 
 /* Which client the request runs on: that of the object, else as the kind of the message says. */
-static int call_choose_client(sd_bus_message *m, const CallSpec *spec, BusClient **ret_bus, Client **ret,
+static int call_choose_client(const CallSpec *spec, const char *title, BusClient **ret_bus, Client **ret,
                               sd_bus_error *error) {
-        const char *sender = sd_bus_message_get_sender(m);
         Mux *mux = device_get_mux(spec->device->device);
         MessageKind kind = spec->schema ? (MessageKind) spec->schema->kind : KIND_CLIENT;
-        char buffer[MESSAGE_TITLE_MAX];
-        const char *title;
         BusClient *c = spec->client;
         int r;
 
-        title = service_message_title(spec->schema, spec->service, spec->message, buffer, sizeof(buffer));
-        if (c && !streq(c->caller->name, sender))
-                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER, "%s belongs to %s", c->path,
-                                         c->caller->name);
+        if (c) {
+                r = bus_client_check(c, spec->caller, error);
+                if (r < 0)
+                        return r;
+        }
         if (kind == KIND_SESSION && (!c || c->implicit))
                 return sd_bus_error_setf(
                         error, QMID_ERROR_INVALID_ARGUMENT,
@@ -192,96 +246,99 @@ static int call_choose_client(sd_bus_message *m, const CallSpec *spec, BusClient
                 return r < 0 ? bus_error_set_mux(error, mux, title, r) : 0;
         }
         if (!c) {
-                r = bus_client_get_implicit(spec->device, sender, spec->service, &c);
+                r = bus_client_get_implicit(spec->device, spec->caller, spec->service, title, &c, error);
                 if (r < 0)
-                        return bus_error_set_mux(error, mux, title, r);
+                        return r;
         }
         *ret_bus = c;
         *ret = c->client;
         return 0;
 }
 
-static int check_share(sd_bus_message *m, BusDevice *d, sd_bus_error *error) {
-        const char *sender = sd_bus_message_get_sender(m);
-        const BusCall *c;
-        unsigned n = 0;
-
-        TAILQ_FOREACH(c, &d->calls, entries)
-                n += streq(sd_bus_message_get_sender(c->message), sender);
-        if (n >= CALLER_CALLS_MAX)
-                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
-                                         "you have %u calls under way already", n);
-        return 0;
-}
-
-int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error) {
-        Mux *mux = device_get_mux(spec->device->device);
-        _cleanup_(call_freep) BusCall *c = NULL;
-        char buffer[MESSAGE_TITLE_MAX];
-        BusClient *of_bus = NULL;
-        const Owner *owner;
-        Client *client;
+static int call_send(BusCall *c, Client *client, const CallSpec *spec, const char *title,
+                     sd_bus_error *error) {
+        Mux *mux = device_get_mux(c->device->device);
         int r;
 
-        r = check_share(m, spec->device, error);
-        if (r < 0)
-                return r;
-        r = call_choose_client(m, spec, &of_bus, &client, error);
-        if (r < 0)
-                return r;
-        c = calloc(1, sizeof(*c));
-        if (!c)
-                return -ENOMEM;
-        *c = (BusCall){
-                .message = sd_bus_message_ref(m),
-                .style = spec->style,
-                .client = of_bus,
-                .schema = spec->schema,
-                .service = spec->service,
-                .id = spec->message,
-        };
-
-        owner = of_bus ? &of_bus->caller->owner : mux_get_owner(mux);
-        r = request_new(&c->request, client, owner,
+        r = request_new(&c->request, client, c->client ? &c->caller->owner : mux_get_owner(mux),
                         &(RequestSpec){
                                 .message = spec->message,
                                 .schema = spec->schema,
+                                .requester = &c->caller->owner,
                                 .tlvs = spec->tlvs->bytes,
                                 .n_tlvs = spec->tlvs->n_bytes,
                                 .timeout_usec = spec->timeout_usec,
                                 .done = call_on_done,
                                 .userdata = c,
                         });
+        return r < 0 ? bus_error_set_mux(error, mux, title, r) : 0;
+}
+
+int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error) {
+        _cleanup_(call_freep) BusCall *c = NULL;
+        char buffer[MESSAGE_TITLE_MAX];
+        BusClient *of_bus = NULL;
+        const char *title;
+        Client *client;
+        int r;
+
+        title = service_message_title(spec->schema, spec->service, spec->message, buffer, sizeof(buffer));
+        r = call_new(m, spec, &c, error);
         if (r < 0)
-                return bus_error_set_mux(error, mux,
-                                         service_message_title(spec->schema, spec->service, spec->message,
-                                                               buffer, sizeof(buffer)),
-                                         r);
-        c->device = spec->device;
-        TAILQ_INSERT_TAIL(&spec->device->calls, c, entries);
+                return r;
+        r = call_choose_client(spec, title, &of_bus, &client, error);
+        if (r < 0)
+                return r;
+        if (of_bus) {
+                r = bus_client_hold(of_bus, spec->caller);
+                if (r < 0)
+                        return r;
+                of_bus->n_calls++;
+                c->client = of_bus;
+        }
+        r = call_send(c, client, spec, title, error);
+        if (r < 0)
+                return r;
         TAKE_PTR(c);
         return 1;
+}
+
+/* Calls it off, with an answer if somebody waits for one. */
+static void call_end(BusCall *c, const sd_bus_error *error) {
+        if (error)
+                call_finish(c, 0, NULL, error);
+        else
+                call_free(c);
 }
 
 void bus_calls_fail(BusDevice *d, BusClient *client, const sd_bus_error *error) {
         BusCall *c, *next;
 
+        if (client && client->n_calls == 0)
+                return;
         for (c = TAILQ_FIRST(&d->calls); c; c = next) {
-                next = TAILQ_NEXT(c, entries);
+                next = TAILQ_NEXT(c, of_device);
                 if (!client || c->client == client)
-                        call_finish(c, 0, NULL, error);
+                        call_end(c, error);
         }
 }
 
-bool bus_calls_cancel(BusDevice *d, const char *sender, const SchemaMessage *schema) {
+void bus_calls_drop(Caller *c) {
+        BusCall *call;
+
+        while ((call = TAILQ_LAST(&c->calls, BusCallQueue))) /* the last one first, so that none moves up */
+                call_end(call, NULL);
+}
+
+bool bus_calls_cancel(BusDevice *d, Caller *caller, const SchemaMessage *schema) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         BusCall *c;
 
-        TAILQ_FOREACH(c, &d->calls, entries)
-                if (c->schema == schema && streq(sd_bus_message_get_sender(c->message), sender)) {
+        TAILQ_FOREACH(c, &caller->calls, of_caller)
+                if (c->device == d && c->schema == schema) {
                         sd_bus_error_setf(&error, QMID_ERROR_QMI_PREFIX "Aborted",
                                           "%s: cancelled by its caller", schema_string(schema->name));
-                        call_finish(c, 0, NULL, &error);
+                        call_end(c, &error);
                         return true;
                 }
         return false;

@@ -1,8 +1,136 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <search.h>
 #include <stdio.h>
 
 #include "bus/internal.h"
 #include "util/log.h"
+
+/* A call that came before its sender's credentials. */
+struct WaitingCall {
+        sd_bus_message *message;
+        sd_bus_message_handler_t handler;
+        STAILQ_ENTRY(WaitingCall) entry;
+};
+
+static int compare(const void *a, const void *b) {
+        return strcmp(((const Caller *) a)->name, ((const Caller *) b)->name);
+}
+
+static Caller *caller_find(Bus *b, const char *name) {
+        Caller **found = tfind(&(Caller){ .name = (char *) (uintptr_t) name }, &b->caller_tree, compare);
+
+        return found ? *found : NULL;
+}
+
+static int caller_new(Bus *b, const char *name, Caller **ret) {
+        Caller *c;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->name = strdup(name);
+        if (!c->name || !tsearch(c, &b->caller_tree, compare)) {
+                free(c->name);
+                free(c);
+                return -ENOMEM;
+        }
+        c->owner.name = c->name;
+        c->bus = b;
+        STAILQ_INIT(&c->waiting);
+        TAILQ_INIT(&c->calls);
+        LIST_INIT(&c->clients);
+        LIST_INIT(&c->traces);
+        LIST_INIT(&c->inhibitors);
+        LIST_INSERT_HEAD(&b->callers, c, entries);
+        *ret = c;
+        return 0;
+}
+
+const char *caller_get_program(const Caller *c) {
+        return c && c->program ? c->program : "";
+}
+
+/* ---- calls that wait ---- */
+
+/* The reply of a handler that is not called by sd-bus. */
+static void reply_failure(sd_bus_message *m, int r, const sd_bus_error *error) {
+        r = sd_bus_error_is_set(error) ? sd_bus_reply_method_error(m, error)
+                                       : sd_bus_reply_method_errno(m, r, NULL);
+        if (r < 0)
+                log_warning_errno(r, "Cannot reply to %s", sd_bus_message_get_sender(m));
+}
+
+/* The next one, which is the caller's of this function then; NULL: none. */
+static WaitingCall *caller_take_waiting(Caller *c) {
+        WaitingCall *w = STAILQ_FIRST(&c->waiting);
+
+        if (w) {
+                STAILQ_REMOVE_HEAD(&c->waiting, entry);
+                c->n_waiting--;
+        }
+        return w;
+}
+
+static void waiting_call_done(Bus *b, WaitingCall *w) {
+        sd_bus_message_unref(w->message);
+        free(w);
+        bus_end_call(b);
+}
+
+static int caller_wait(Caller *c, sd_bus_message *m, sd_bus_message_handler_t handler, sd_bus_error *error) {
+        WaitingCall *w;
+        int r;
+
+        r = share_check(SHARE_OF_CALLER, SHARE_CALLS, c->n_waiting, error);
+        if (r < 0)
+                return r;
+        w = malloc(sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        *w = (WaitingCall){ .message = sd_bus_message_ref(m), .handler = handler };
+        STAILQ_INSERT_TAIL(&c->waiting, w, entry);
+        c->n_waiting++;
+        bus_begin_call(c->bus);
+        return 0;
+}
+
+/* As if it had just come: its object is looked for anew. */
+static int handle(Bus *b, const WaitingCall *w, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(w->message);
+        BusObject *o;
+        int r;
+
+        if (!bus_find_object(b, path, &o))
+                return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
+                                         path);
+        r = sd_bus_message_rewind(w->message, true);
+        return r < 0 ? r : w->handler(w->message, o, error);
+}
+
+static void caller_handle_waiting(Caller *c) {
+        WaitingCall *w;
+
+        while ((w = caller_take_waiting(c))) {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+                int r;
+
+                r = handle(c->bus, w, &error);
+                if (r < 0 || sd_bus_error_is_set(&error))
+                        reply_failure(w->message, r, &error);
+                waiting_call_done(c->bus, w);
+        }
+}
+
+void caller_fail_waiting(Caller *c, const sd_bus_error *error) {
+        WaitingCall *w;
+
+        while ((w = caller_take_waiting(c))) {
+                reply_failure(w->message, -EIO, error);
+                waiting_call_done(c->bus, w);
+        }
+}
+
+/* ---- credentials ---- */
 
 static void caller_read_program(Caller *c, uint32_t pid) {
         char path[64], comm[64];
@@ -20,132 +148,165 @@ static void caller_read_program(Caller *c, uint32_t pid) {
         fclose(f);
 }
 
-/* Asked once, and after the match of NameOwnerChanged was sent: an error says that the caller had left the
- * bus before anybody could have told us. */
+static int read_credentials(sd_bus_message *m, uint32_t *ret_uid, uint32_t *ret_pid) {
+        uint32_t uid = UID_UNKNOWN, pid = 0;
+        const char *key;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                if (r < 0)
+                        return r;
+                if (streq(key, "UnixUserID"))
+                        r = sd_bus_message_read(m, "v", "u", &uid);
+                else if (streq(key, "ProcessID"))
+                        r = sd_bus_message_read(m, "v", "u", &pid);
+                else
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        *ret_uid = uid;
+        *ret_pid = pid;
+        return 0;
+}
+
 static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        uint32_t uid, pid;
         Caller *c = userdata;
-        const char *key, *contents;
-        uint32_t pid;
         int r;
 
         c->credentials = sd_bus_slot_unref(c->credentials);
-        if (sd_bus_message_is_method_error(m, NULL)) {
+        /* It left before we could notice: while its call waited for us to be started, or while we were not
+         * there. */
+        if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_NAME_HAS_NO_OWNER)) {
                 log_debug("%s has left the bus already", c->name);
                 caller_free(c);
                 return 0;
         }
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        if (r < 0)
+        if (sd_bus_message_is_method_error(m, NULL))
+                r = sd_bus_error_copy(&e, sd_bus_message_get_error(m));
+        else
+                r = read_credentials(m, &uid, &pid);
+        if (r >= 0)
+                r = user_get(c->bus, uid, &c->user);
+        if (r < 0) { /* its next call asks again */
+                log_warning_errno(r, "Cannot ask the bus who %s is", c->name);
+                sd_bus_error_set_errno(&e, r);
+                caller_fail_waiting(c, &e);
                 return 0;
-        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
-                if (sd_bus_message_read(m, "s", &key) < 0 ||
-                    sd_bus_message_peek_type(m, NULL, &contents) < 0)
-                        return 0;
-                if (!streq(key, "ProcessID"))
-                        r = sd_bus_message_skip(m, "v");
-                else {
-                        r = sd_bus_message_read(m, "v", "u", &pid);
-                        if (r >= 0)
-                                caller_read_program(c, pid);
-                }
-                if (r < 0 || sd_bus_message_exit_container(m) < 0)
-                        return 0;
         }
+        caller_read_program(c, pid);
+        caller_handle_waiting(c);
         return 0;
 }
 
-static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Caller *c = userdata;
-        const char *new_owner;
+static int caller_ask(Caller *c) {
+        if (c->user || c->credentials)
+                return 0;
+        return sd_bus_call_method_async(c->bus->bus, &c->credentials, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                        "GetConnectionCredentials", on_credentials, c, "s", c->name);
+}
 
-        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) >= 0 && !*new_owner) {
-                log_debug("%s has left the bus", c->name);
+int caller_require(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, Caller **ret,
+                   sd_bus_error *error) {
+        const char *name = sd_bus_message_get_sender(m);
+        Caller *c;
+        int r;
+
+        c = caller_find(b, name);
+        if (!c) {
+                r = caller_new(b, name, &c);
+                if (r < 0)
+                        return r;
+        }
+        if (c->user) {
+                *ret = c;
+                return 1;
+        }
+        r = caller_ask(c);
+        return r < 0 ? r : caller_wait(c, m, handler, error);
+}
+
+int caller_restore(Bus *b, const char *name, Caller **ret) {
+        Caller *c;
+        int r;
+
+        c = caller_find(b, name);
+        if (!c) {
+                r = caller_new(b, name, &c);
+                if (r < 0)
+                        return r;
+                r = caller_ask(c);
+                if (r < 0) {
+                        caller_free(c);
+                        return r;
+                }
+        }
+        *ret = c;
+        return 0;
+}
+
+/* ---- the end ---- */
+
+static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *name;
+        Caller *c;
+
+        if (sd_bus_message_read(m, "s", &name) < 0)
+                return 0;
+        c = caller_find(userdata, name);
+        if (c) {
+                log_debug("%s has left the bus", name);
                 caller_free(c);
         }
         return 0;
 }
 
-int caller_get(Bus *b, const char *name, Caller **ret) {
-        char match[512];
-        Caller *c;
-        int r;
-
-        LIST_FOREACH(c, &b->callers, entries)
-                if (streq(c->name, name)) {
-                        *ret = c;
-                        return 0;
-                }
-
-        c = calloc(1, sizeof(*c));
-        if (!c)
-                return -ENOMEM;
-        c->bus = b;
-        LIST_INIT(&c->clients);
-        LIST_INIT(&c->traces);
-        LIST_INSERT_HEAD(&b->callers, c, entries);
-        c->name = strdup(name);
-        if (!c->name) {
-                r = -ENOMEM;
-                goto fail;
-        }
-        c->owner.name = c->name;
-
-        snprintf(match, sizeof(match),
-                 "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                 "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='%s'",
-                 name);
-        r = sd_bus_add_match_async(b->bus, &c->left, match, on_owner_changed, NULL, c);
-        if (r < 0)
-                goto fail;
-        r = sd_bus_call_method_async(b->bus, &c->credentials, "org.freedesktop.DBus",
-                                     "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                     "GetConnectionCredentials", on_credentials, c, "s", name);
-        if (r < 0)
-                goto fail;
-
-        *ret = c;
-        return 0;
-fail:
-        caller_free(c);
-        return r;
-}
-
-static bool caller_holds_something(const Caller *c) {
-        return !LIST_EMPTY(&c->clients) || !LIST_EMPTY(&c->traces);
+/* One rule for all: dbus-daemon gives a connection 512 rules, and the bus library ends the connection when
+ * one is refused. arg2 is the new owner: none. */
+int caller_watch(Bus *b) {
+        return sd_bus_add_match(b->bus, NULL,
+                                "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                                "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
+                                on_left, b);
 }
 
 Caller *caller_free(Caller *c) {
-        static const sd_bus_error gone =
-                SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_NOT_OWNER, "the owner has left the bus");
+        BusClient *client, *next;
+        WaitingCall *w;
 
         if (!c)
                 return NULL;
-        /* The last of what it holds takes the caller with it, if it holds anything. */
-        if (caller_holds_something(c)) {
-                BusClient *client = LIST_FIRST(&c->clients), *next_client;
-                BusTrace *trace = LIST_FIRST(&c->traces), *next_trace;
-
-                for (; trace; trace = next_trace) {
-                        next_trace = LIST_NEXT(trace, of_caller);
-                        bus_trace_close(trace);
-                }
-                for (; client; client = next_client) {
-                        next_client = LIST_NEXT(client, of_caller);
-                        bus_client_remove(client, &gone, NULL);
-                }
-                return NULL;
+        while ((w = caller_take_waiting(c)))
+                waiting_call_done(c->bus, w);
+        bus_calls_drop(c);
+        while (!LIST_EMPTY(&c->traces))
+                bus_trace_close(LIST_FIRST(&c->traces));
+        while (!LIST_EMPTY(&c->inhibitors))
+                bus_inhibitor_close(LIST_FIRST(&c->inhibitors));
+        for (client = LIST_FIRST(&c->clients); client; client = next) {
+                next = LIST_NEXT(client, of_caller);
+                if (client->persist && !client->open)
+                        bus_client_disown(client);
+                else
+                        bus_client_remove(client, NULL, NULL);
         }
-        sd_bus_slot_unref(c->left);
         sd_bus_slot_unref(c->credentials);
+        tdelete(c, &c->bus->caller_tree, compare);
         LIST_REMOVE(c, entries);
+        user_unref(c->user);
         free(c->program);
         free(c->name);
         free(c);
         return NULL;
-}
-
-void caller_drop_if_unused(Caller *c) {
-        if (!caller_holds_something(c))
-                caller_free(c);
 }

@@ -1,18 +1,158 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
+#include <search.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
 #include "util/log.h"
 
+static int compare(const void *a, const void *b) {
+        uint64_t left = ((const BusClient *) a)->number, right = ((const BusClient *) b)->number;
+
+        return left < right ? -1 : left > right;
+}
+
+BusClient *bus_client_find(Bus *b, uint64_t number) {
+        BusClient **found = tfind(&(BusClient){ .number = number }, &b->client_tree, compare);
+
+        return found ? *found : NULL;
+}
+
+int bus_client_new(BusDevice *d, Caller *caller, User *user, uint64_t number, BusClient **ret) {
+        Bus *b = d->bus;
+        BusClient *c;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->number = number;
+        if (asprintf(&c->path, "%s/client/%" PRIu64, d->path, number) < 0) {
+                free(c);
+                return -ENOMEM;
+        }
+        if (!tsearch(c, &b->client_tree, compare)) {
+                free(c->path);
+                free(c);
+                return -ENOMEM;
+        }
+        c->object = (BusObject){ .device = d, .client = c };
+        c->device = d;
+        c->caller = caller;
+        c->user = user_ref(user);
+        LIST_INSERT_HEAD(&d->clients, c, of_device);
+        if (caller)
+                LIST_INSERT_HEAD(&caller->clients, c, of_caller);
+        b->n_clients = MAX(b->n_clients, number);
+        b->n_held++;
+        *ret = c;
+        return 0;
+}
+
+void bus_client_free(BusClient *c) {
+        Charge charge = bus_charge(c->device->bus, c->caller, c->user, c->device);
+
+        share_give(&charge, SHARE_CLIENTS, 1);
+        tdelete(c, &c->device->bus->client_tree, compare);
+        LIST_REMOVE(c, of_device);
+        if (c->caller)
+                LIST_REMOVE(c, of_caller);
+        c->device->bus->n_held--;
+        user_unref(c->user);
+        free(c->path);
+        free(c);
+}
+
+void bus_client_set(BusClient *c, Client *client) {
+        c->client = client;
+        c->service =
+                schema_service_by_id(client_get_service(client), mux_get_vendor(client_get_mux(client)));
+}
+
+const Owner *bus_client_get_owner(const BusClient *c) {
+        const Caller *owner = bus_client_get_listener(c);
+
+        return owner ? &owner->owner : &c->device->bus->nobody;
+}
+
+Caller *bus_client_get_listener(const BusClient *c) {
+        return c->caller ? c->caller : c->holder;
+}
+
+const char *bus_client_signal_path(BusClient *c) {
+        return c->implicit ? c->device->path : c->path;
+}
+
+static void client_emit_changed(BusClient *c, const char *property) {
+        int r;
+
+        if (!c->published)
+                return;
+        r = sd_bus_emit_properties_changed(c->device->bus->bus, c->path, QMID_BUS_NAME ".Client", property,
+                                           NULL);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot announce a change", c->path);
+}
+
+/* To its owner, and to nobody else. `types` and what follows: as of sd_bus_message_append(). */
+static int client_tell(BusClient *c, const char *member, const char *types, ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        sd_bus *bus = c->device->bus->bus;
+        va_list ap;
+        int r;
+
+        if (!c->caller || !c->published)
+                return 0;
+        r = sd_bus_message_new_signal(bus, &m, c->path, QMID_BUS_NAME ".Client", member);
+        if (r < 0)
+                return r;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(m, types, ap);
+        va_end(ap);
+        if (r >= 0)
+                r = sd_bus_message_set_destination(m, c->caller->name);
+        return r < 0 ? r : sd_bus_send(bus, m, NULL);
+}
+
+/* ---- lost indications ---- */
+
+/* Told when it begins and when it is over: one signal for each would be one more that nobody reads. */
+static void client_set_losing(BusClient *c, bool losing) {
+        if (c->losing == losing)
+                return;
+        c->losing = losing;
+        client_emit_changed(c, "LostIndications");
+}
+
+void bus_client_count_lost(BusClient *c) {
+        c->n_lost++;
+        client_set_losing(c, true);
+}
+
+void bus_client_count_passed(BusClient *c) {
+        client_set_losing(c, false);
+}
+
+/* ---- what the mux says ---- */
+
 static void client_publish(BusClient *c) {
         int r;
 
         c->published = true;
+        bus_changed(c->device->bus);
         r = sd_bus_emit_object_added(c->device->bus->bus, c->path);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot announce it", c->path);
+}
+
+/* The OpenClient that waits has its answer. */
+static void client_end_open(BusClient *c) {
+        if (!c->open)
+                return;
+        c->open = sd_bus_message_unref(c->open);
+        bus_end_call(c->device->bus);
 }
 
 static void on_allocated(Client *client, int error, void *userdata) {
@@ -21,19 +161,22 @@ static void on_allocated(Client *client, int error, void *userdata) {
         int r;
 
         if (error == 0) {
+                /* Kept before it is told: who was told of it finds it after a restart. */
                 client_publish(c);
                 if (c->open) {
                         r = sd_bus_reply_method_return(c->open, "o", c->path);
                         if (r < 0)
                                 log_warning_errno(r, "%s: cannot tell its owner", c->path);
-                        c->open = sd_bus_message_unref(c->open);
+                        client_end_open(c);
                 }
                 return;
         }
 
-        if (error > 0)
+        if (error > 0) {
                 bus_error_set_qmi(&e, "allocating a client id", (uint16_t) error, NULL, NULL);
-        else if (error == -ETIMEDOUT)
+                if (error == QMI_ERROR_CLIENT_IDS_EXHAUSTED)
+                        bus_error_append_holders(&e, c->device, client_get_service(client));
+        } else if (error == -ETIMEDOUT)
                 sd_bus_error_set(&e, QMID_ERROR_TIMEOUT, "the modem did not give a client id in time");
         else
                 sd_bus_error_set(&e, QMID_ERROR_DEVICE_GONE,
@@ -42,7 +185,14 @@ static void on_allocated(Client *client, int error, void *userdata) {
 }
 
 static void on_indication(Client *client, const QmiMessage *m, bool broadcast, void *userdata) {
-        service_emit_indication(userdata, m);
+        BusClient *c = userdata;
+
+        if (c->socket)
+                bus_socket_emit_indication(c->socket, m);
+        else if (bus_client_get_listener(c))
+                service_emit_indication(c, m);
+        else
+                bus_client_count_lost(c);
 }
 
 static void on_ended(Client *client, const char *reason, void *userdata) {
@@ -52,173 +202,207 @@ static void on_ended(Client *client, const char *reason, void *userdata) {
         bus_client_remove(userdata, &gone, reason);
 }
 
-static int client_add(BusDevice *d, const char *sender, uint16_t service, bool implicit, BusClient **ret) {
-        static const ClientOps ops = {
-                .on_allocated = on_allocated,
-                .on_indication = on_indication,
-                .on_ended = on_ended,
-        };
+static void on_replaced(Client *client, void *userdata) {
+        BusClient *c = userdata;
+        int r;
+
+        client_emit_changed(c, "ClientId");
+        r = client_tell(c, "Replaced", NULL);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot tell that it was replaced", c->path);
+}
+
+const ClientOps bus_client_ops = {
+        .on_allocated = on_allocated,
+        .on_indication = on_indication,
+        .on_ended = on_ended,
+        .on_replaced = on_replaced,
+};
+
+/* ---- they come and go ---- */
+
+/* Implicit ones come without being asked for: no user, and not all together, may use a service up. */
+static int check_implicit(BusDevice *d, const User *user, uint16_t service, sd_bus_error *error) {
+        uint32_t n = 0, n_of_user = 0;
+        const BusClient *c;
+        int r;
+
+        LIST_FOREACH(c, &d->clients, of_device)
+                if (c->implicit && client_get_service(c->client) == service) {
+                        n++;
+                        n_of_user += c->user == user;
+                }
+        r = share_check(SHARE_OF_USER, SHARE_IMPLICIT, n_of_user, error);
+        return r < 0 ? r : share_check(SHARE_OF_DEVICE, SHARE_IMPLICIT, n, error);
+}
+
+static int client_add(BusDevice *d, Caller *caller, uint16_t service, const char *what, bool implicit,
+                      BusClient **ret, sd_bus_error *error) {
+        Charge charge = bus_charge(d->bus, caller, caller->user, d);
         Mux *mux = device_get_mux(d->device);
-        Caller *caller;
-        unsigned n = 0;
+        Client *client;
         BusClient *c;
         int r;
 
-        r = caller_get(d->bus, sender, &caller);
+        if (implicit) {
+                r = check_implicit(d, caller->user, service, error);
+                if (r < 0)
+                        return r;
+        }
+        r = share_take(&charge, SHARE_CLIENTS, 1, error);
         if (r < 0)
                 return r;
-        LIST_FOREACH(c, &caller->clients, of_caller)
-                n++;
-        if (n >= CALLER_CLIENTS_MAX)
-                return -EDQUOT;
-        c = calloc(1, sizeof(*c));
-        if (!c) {
-                caller_drop_if_unused(caller);
-                return -ENOMEM;
-        }
-        if (asprintf(&c->path, "%s/client/%" PRIu64, d->path, d->bus->n_clients + 1) < 0) {
-                c->path = NULL;
-                r = -ENOMEM;
-        } else
-                r = client_new(&c->client, mux, service, &caller->owner, &ops, c);
+        r = bus_client_new(d, caller, caller->user, d->bus->n_clients + 1, &c);
         if (r < 0) {
-                caller_drop_if_unused(caller);
-                free(c->path);
-                free(c);
+                share_give(&charge, SHARE_CLIENTS, 1);
                 return r;
         }
-
-        d->bus->n_clients++;
-        c->object = (BusObject){ .device = d, .client = c };
-        c->device = d;
-        c->caller = caller;
-        c->service = schema_service_by_id(service, mux_get_vendor(mux));
+        r = client_new(&client, mux, service, &caller->owner, &bus_client_ops, c);
+        if (r < 0) {
+                bus_client_free(c);
+                return bus_error_set_mux(error, mux, what, r);
+        }
+        bus_client_set(c, client);
         c->implicit = implicit;
-        LIST_INSERT_HEAD(&d->clients, c, of_device);
-        LIST_INSERT_HEAD(&caller->clients, c, of_caller);
         *ret = c;
         return 0;
 }
 
-int bus_client_get_implicit(BusDevice *d, const char *sender, uint16_t service, BusClient **ret) {
+int bus_client_get_implicit(BusDevice *d, Caller *caller, uint16_t service, const char *what,
+                            BusClient **ret, sd_bus_error *error) {
         BusClient *c;
 
-        LIST_FOREACH(c, &d->clients, of_device)
-                if (c->implicit && client_get_service(c->client) == service &&
-                    streq(client_get_owner(c->client)->name, sender)) {
+        LIST_FOREACH(c, &caller->clients, of_caller)
+                if (c->implicit && c->device == d && client_get_service(c->client) == service) {
                         *ret = c;
                         return 0;
                 }
-        return client_add(d, sender, service, true, ret);
+        return client_add(d, caller, service, what, true, ret, error);
 }
 
-int bus_client_open(BusDevice *d, sd_bus_message *open, uint16_t service) {
+int bus_client_open(BusDevice *d, Caller *caller, sd_bus_message *open, uint16_t service, const char *what,
+                    bool persist, sd_bus_error *error) {
         BusClient *c;
         int r;
 
-        r = client_add(d, sd_bus_message_get_sender(open), service, false, &c);
+        r = client_add(d, caller, service, what, false, &c, error);
         if (r < 0)
                 return r;
+        c->persist = persist;
         c->open = sd_bus_message_ref(open);
+        bus_begin_call(d->bus);
         return 0;
 }
 
+/* The next daemon goes on with the client. */
+static void client_forget(BusClient *c) {
+        bus_calls_fail(c->device, c, NULL);
+        client_end_open(c);
+        bus_socket_close(c->socket);
+        bus_client_free(c);
+}
+
 void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reason) {
-        sd_bus *bus = c->device->bus->bus;
-        Caller *caller = c->caller;
+        Bus *b = c->device->bus;
         int r = 0;
 
+        if (b->detached) {
+                client_forget(c);
+                return;
+        }
         bus_calls_fail(c->device, c, error);
-        if (c->open) {
+        if (c->open && error)
                 r = sd_bus_reply_method_error(c->open, error);
-                sd_bus_message_unref(c->open);
-        }
-        if (r >= 0 && c->published && reason) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-
-                r = sd_bus_message_new_signal(bus, &m, c->path, QMID_BUS_NAME ".Client", "Ended");
-                if (r >= 0)
-                        r = sd_bus_message_append(m, "s", reason);
-                if (r >= 0)
-                        r = sd_bus_message_set_destination(m, caller->name);
-                if (r >= 0)
-                        r = sd_bus_send(bus, m, NULL);
-        }
+        client_end_open(c);
+        bus_socket_close(c->socket);
+        if (r >= 0 && reason)
+                r = client_tell(c, "Ended", "s", reason);
         if (r >= 0 && c->published)
-                r = sd_bus_emit_object_removed(bus, c->path);
+                r = sd_bus_emit_object_removed(b->bus, c->path);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot tell that it is gone", c->path);
 
-        LIST_REMOVE(c, of_device);
-        LIST_REMOVE(c, of_caller);
-        (void) client_release(c->client, &caller->owner);
-        free(c->path);
-        free(c);
-        caller_drop_if_unused(caller);
+        (void) client_release(c->client, bus_client_get_owner(c));
+        bus_client_free(c);
+        bus_changed(b);
 }
 
-const char *bus_client_signal_path(BusClient *c) {
-        return c->implicit ? c->device->path : c->path;
+/* ---- whose it is ---- */
+
+int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error) {
+        if (c->caller == caller)
+                return 0;
+        if (c->caller)
+                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER, "%s belongs to %s", c->path,
+                                         c->caller->name);
+        if (!user_is_allowed(caller->user, c->user))
+                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER,
+                                         "%s belongs to nobody, and is for the user who made it", c->path);
+        if (c->holder && c->holder != caller)
+                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER,
+                                         "%s belongs to %s until its call is answered", c->path,
+                                         c->holder->name);
+        return 0;
 }
 
-/* ---- ListClients ---- */
-
-typedef struct Listing {
-        BusDevice *device;
-        sd_bus_message *reply;
-        int result;
-} Listing;
-
-static int append_client(BusDevice *d, sd_bus_message *reply, Client *client) {
-        uint16_t id = client_get_service(client);
-        const SchemaService *s = schema_service_by_id(id, mux_get_vendor(device_get_mux(d->device)));
-        BusClient *c, *of_bus = NULL;
-        char number[16];
+int bus_client_hold(BusClient *c, Caller *caller) {
         int r;
 
-        LIST_FOREACH(c, &d->clients, of_device)
-                if (c->client == client)
-                        of_bus = c;
-        snprintf(number, sizeof(number), "0x%02x", id);
-
-        r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(
-                reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "service", "s",
-                s ? schema_string(s->name) : number, "client_id", "y", client_get_id(client), "owner", "s",
-                of_bus ? of_bus->caller->name : client_get_owner(client)->name, "program", "s",
-                of_bus && of_bus->caller->program ? of_bus->caller->program : "", "requests", "t",
-                client_get_n_requests(client), "since", "t", client_get_since_usec(client), "implicit", "b",
-                of_bus ? of_bus->implicit : false, "lingering", "b", client_is_lingering(client));
-        if (r < 0)
-                return r;
-        if (of_bus && of_bus->published) {
-                r = sd_bus_message_append(reply, "{sv}", "path", "o", of_bus->path);
+        if (c->caller)
+                return 0;
+        if (!c->holder) {
+                r = client_set_owner(c->client, &c->device->bus->nobody, &caller->owner);
                 if (r < 0)
                         return r;
+                c->holder = caller;
         }
-        return sd_bus_message_close_container(reply);
+        c->n_held++;
+        return 0;
 }
 
-static bool on_client(Client *client, void *userdata) {
-        Listing *l = userdata;
-
-        l->result = append_client(l->device, l->reply, client);
-        return l->result >= 0;
+void bus_client_unhold(BusClient *c, Caller *caller) {
+        if (!c->holder || --c->n_held > 0)
+                return;
+        (void) client_set_owner(c->client, &caller->owner, &c->device->bus->nobody);
+        c->holder = NULL;
 }
 
-int bus_append_clients(BusDevice *d, sd_bus_message *reply) {
-        Listing l = { .device = d, .reply = reply };
+/* It is his from now on, and what the one before him had of it is not any more. */
+static int client_claim(BusClient *c, Caller *caller, sd_bus_error *error) {
+        Charge charge = bus_charge(NULL, caller, NULL, NULL);
         int r;
 
-        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        if (c->caller == caller)
+                return 0;
+        r = share_take(&charge, SHARE_CLIENTS, 1, error);
         if (r < 0)
                 return r;
-        mux_foreach_client(device_get_mux(d->device), on_client, &l);
-        if (l.result < 0)
-                return l.result;
-        return sd_bus_message_close_container(reply);
+        r = client_set_owner(c->client, bus_client_get_owner(c), &caller->owner);
+        if (r < 0) {
+                share_give(&charge, SHARE_CLIENTS, 1);
+                return r;
+        }
+        bus_socket_close(c->socket);
+        c->holder = NULL;
+        c->n_held = 0;
+        c->caller = caller;
+        LIST_INSERT_HEAD(&caller->clients, c, of_caller);
+        bus_changed(c->device->bus);
+        client_emit_changed(c, "Owner");
+        return 0;
+}
+
+void bus_client_disown(BusClient *c) {
+        Charge charge = bus_charge(NULL, c->caller, NULL, NULL);
+
+        (void) client_set_owner(c->client, &c->caller->owner, &c->device->bus->nobody);
+        share_give(&charge, SHARE_CLIENTS, 1);
+        if (c->socket)
+                bus_socket_disown(c->socket, c->caller);
+        LIST_REMOVE(c, of_caller);
+        c->caller = NULL;
+        bus_changed(c->device->bus);
+        client_emit_changed(c, "Owner");
 }
 
 /* ---- org.qmid1.Client ---- */
@@ -237,9 +421,13 @@ static int get_client_id(sd_bus *bus, const char *path, const char *interface, c
         return sd_bus_message_append(reply, "y", client_get_id(((BusObject *) userdata)->client->client));
 }
 
+static const char *owner_name(const BusClient *c) {
+        return c->caller ? c->caller->name : "";
+}
+
 static int get_owner(sd_bus *bus, const char *path, const char *interface, const char *property,
                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "s", ((BusObject *) userdata)->client->caller->name);
+        return sd_bus_message_append(reply, "s", owner_name(((BusObject *) userdata)->client));
 }
 
 static int get_implicit(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -247,20 +435,78 @@ static int get_implicit(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(reply, "b", ((BusObject *) userdata)->client->implicit);
 }
 
+static int get_persist(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "b", ((BusObject *) userdata)->client->persist);
+}
+
+static int get_lost(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "t", ((BusObject *) userdata)->client->n_lost);
+}
+
+/* What each method begins with: the caller, the options of which there are none, the right to it. As
+ * caller_require(). */
+static int begin(sd_bus_message *m, BusClient *c, sd_bus_message_handler_t handler, Caller **ret,
+                 sd_bus_error *error) {
+        Caller *caller;
+        int r;
+
+        r = caller_require(c->device->bus, m, handler, &caller, error);
+        if (r <= 0)
+                return r;
+        r = bus_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = bus_client_check(c, caller, error);
+        if (r < 0)
+                return r;
+        *ret = caller;
+        return 1;
+}
+
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const sd_bus_error released =
                 SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, "its owner released the client");
         BusClient *c = ((BusObject *) userdata)->client;
+        Caller *caller;
         int r;
 
-        r = bus_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        if (!streq(sd_bus_message_get_sender(m), c->caller->name))
-                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER, "%s belongs to %s", c->path,
-                                         c->caller->name);
+        r = begin(m, c, method_release, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         bus_client_remove(c, &released, "its owner released it");
         return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_claim(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusClient *c = ((BusObject *) userdata)->client;
+        Caller *caller;
+        int r;
+
+        r = begin(m, c, method_claim, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = client_claim(c, caller, error);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_open_socket(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusClient *c = ((BusObject *) userdata)->client;
+        Caller *caller;
+        int r, fd;
+
+        r = begin(m, c, method_open_socket, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = bus_socket_open(c, caller, &fd, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_reply_method_return(m, "h", fd);
+        close(fd); /* the message has one of its own; if it does not, the socket ends with this one */
+        return r;
 }
 
 const sd_bus_vtable client_vtable[] = {
@@ -268,9 +514,16 @@ const sd_bus_vtable client_vtable[] = {
         SD_BUS_PROPERTY("Service", "s", get_service, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("ClientId", "y", get_client_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Owner", "s", get_owner, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Persist", "b", get_persist, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Implicit", "b", get_implicit, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("LostIndications", "t", get_lost, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_release,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Claim", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_claim,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenSocket", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", socket),
+                                method_open_socket, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL("Replaced", NULL, 0),
         SD_BUS_SIGNAL_WITH_ARGS("Ended", SD_BUS_ARGS("s", reason), 0),
         SD_BUS_SIGNAL_WITH_ARGS("RawIndication", SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs), 0),
         SD_BUS_VTABLE_END,

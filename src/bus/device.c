@@ -189,9 +189,10 @@ static int read_timeout(const Value *options, uint64_t *ret, sd_bus_error *error
         return 0;
 }
 
-static int request(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_bus_error *error) {
+static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWriter *w,
+                   sd_bus_error *error) {
         const char *service, *message;
-        CallSpec spec = { .style = CALL_REQUEST, .device = d, .tlvs = w };
+        CallSpec spec = { .style = CALL_REQUEST, .caller = caller, .device = d, .tlvs = w };
         Value dict, options;
         int r;
 
@@ -219,19 +220,25 @@ static int request(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_b
 }
 
 static int method_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusDevice *d = ((BusObject *) userdata)->device;
         TlvWriter w = {};
+        Caller *caller;
         Arena arena;
         int r;
 
+        r = caller_require(d->bus, m, method_request, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         arena_init(&arena);
-        r = request(m, ((BusObject *) userdata)->device, &arena, &w, error);
+        r = request(m, d, caller, &arena, &w, error);
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r;
 }
 
-static int call(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_bus_error *error) {
-        CallSpec spec = { .style = CALL_RAW, .device = d, .tlvs = w };
+static int call(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWriter *w,
+                sd_bus_error *error) {
+        CallSpec spec = { .style = CALL_RAW, .caller = caller, .device = d, .tlvs = w };
         const SchemaService *s;
         Value tlvs, options;
         const char *service;
@@ -261,12 +268,17 @@ static int call(sd_bus_message *m, BusDevice *d, Arena *a, TlvWriter *w, sd_bus_
 }
 
 static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusDevice *d = ((BusObject *) userdata)->device;
         TlvWriter w = {};
+        Caller *caller;
         Arena arena;
         int r;
 
+        r = caller_require(d->bus, m, method_call, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         arena_init(&arena);
-        r = call(m, ((BusObject *) userdata)->device, &arena, &w, error);
+        r = call(m, d, caller, &arena, &w, error);
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r == -EMSGSIZE ? sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
@@ -278,8 +290,12 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
         BusDevice *d = ((BusObject *) userdata)->device;
         const char *service, *message;
         const SchemaMessage *schema;
+        Caller *caller;
         int r;
 
+        r = caller_require(d->bus, m, method_cancel, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = sd_bus_message_read(m, "ss", &service, &message);
         if (r < 0)
                 return r;
@@ -289,77 +305,126 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = find_message(d, service, message, &schema, error);
         if (r < 0)
                 return r;
-        if (!bus_calls_cancel(d, sd_bus_message_get_sender(m), schema))
+        if (!bus_calls_cancel(d, caller, schema))
                 return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
                                          "message: you have no %s under way", message);
         return sd_bus_reply_method_return(m, NULL);
 }
 
+/* An option that is a boolean; false where it is not given. */
+static int read_flag(const Value *options, const char *key, bool *ret, sd_bus_error *error) {
+        const Value *v = value_dict_get(options, key);
+
+        if (v && v->type != VALUE_BOOL)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "%s: not a boolean", key);
+        *ret = v && v->boolean;
+        return 0;
+}
+
 static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d = ((BusObject *) userdata)->device;
+        _cleanup_(arena_done) Arena arena;
         const SchemaService *s;
         const char *service;
+        Caller *caller;
+        Value options;
+        bool persist;
         uint16_t id;
         int r;
 
+        arena_init(&arena);
+        r = caller_require(d->bus, m, method_open_client, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = sd_bus_message_read(m, "s", &service);
         if (r < 0)
                 return r;
-        r = bus_read_no_options(m, error);
+        r = bus_read_options(m, (const char *const[]){ "persist", NULL }, &arena, &options, error);
+        if (r < 0)
+                return r;
+        r = read_flag(&options, "persist", &persist, error);
         if (r < 0)
                 return r;
         r = find_service(d, service, &s, &id, error);
         if (r < 0)
                 return r;
-        r = bus_client_open(d, m, id);
-        if (r < 0)
-                return bus_error_set_mux(error, device_get_mux(d->device), service, r);
-        return 1;
+        r = bus_client_open(d, caller, m, id, service, persist, error);
+        return r < 0 ? r : 1;
 }
 
 static int method_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        BusDevice *d = ((BusObject *) userdata)->device;
+        Caller *caller;
         int r;
 
+        /* Anybody may; but it shows what the same caller has asked for before. */
+        r = caller_require(d->bus, m, method_list_clients, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
         r = sd_bus_message_new_method_return(m, &reply);
         if (r < 0)
                 return r;
-        r = bus_append_clients(((BusObject *) userdata)->device, reply);
+        r = bus_append_clients(d, reply);
         if (r < 0)
                 return r;
         return sd_bus_send(NULL, reply, NULL);
 }
 
+/* The message has a descriptor of its own; if it does not, what is behind it ends with this one. */
+static int reply_descriptor(sd_bus_message *m, int fd) {
+        int r;
+
+        r = sd_bus_reply_method_return(m, "h", fd);
+        close(fd);
+        return r;
+}
+
 static int method_open_trace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d = ((BusObject *) userdata)->device;
         _cleanup_(arena_done) Arena arena;
-        const Value *unmasked;
+        Caller *caller;
+        bool unmasked;
         Value options;
         int r, fd;
 
         arena_init(&arena);
+        r = caller_require(d->bus, m, method_open_trace, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = bus_read_options(m, (const char *const[]){ "unmasked", NULL }, &arena, &options, error);
         if (r < 0)
                 return r;
-        unmasked = value_dict_get(&options, "unmasked");
-        if (unmasked && unmasked->type != VALUE_BOOL)
-                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "unmasked: not a boolean");
-        r = bus_trace_open(d, sd_bus_message_get_sender(m), unmasked && unmasked->boolean, &fd);
-        if (r == -EDQUOT)
-                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
-                                         "you hold as many traces as one caller may, %u", CALLER_TRACES_MAX);
-        if (r == -EUSERS)
-                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
-                                         "the device is traced as often as one may be, %u times",
-                                         DEVICE_TRACES_MAX);
+        r = read_flag(&options, "unmasked", &unmasked, error);
         if (r < 0)
                 return r;
-        r = sd_bus_reply_method_return(m, "h", fd);
-        close(fd); /* the message has one of its own; if it does not, the trace ends with this one */
-        return r;
+        r = bus_trace_open(d, caller, unmasked, &fd, error);
+        return r < 0 ? r : reply_descriptor(m, fd);
+}
+
+static int method_inhibit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        BusDevice *d = ((BusObject *) userdata)->device;
+        const char *reason;
+        Caller *caller;
+        int r, fd;
+
+        r = caller_require(d->bus, m, method_inhibit, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = sd_bus_message_read(m, "s", &reason);
+        if (r < 0)
+                return r;
+        r = bus_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        if (!*reason || strlen(reason) > INHIBIT_REASON_MAX)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                         "reason: must have 1 to %u bytes", INHIBIT_REASON_MAX);
+        r = bus_inhibitor_open(d, caller, reason, &fd, error);
+        return r < 0 ? r : reply_descriptor(m, fd);
 }
 
 const sd_bus_vtable device_vtable[] = {
@@ -396,6 +461,8 @@ const sd_bus_vtable device_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenTrace", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", trace),
                                 method_open_trace, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Inhibit", SD_BUS_ARGS("s", reason, "a{sv}", options),
+                                SD_BUS_RESULT("h", inhibitor), method_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("RawIndication", SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs), 0),
         SD_BUS_VTABLE_END,
 };

@@ -130,9 +130,6 @@ int bus_error_set_mux(sd_bus_error *error, Mux *m, const char *what, int r) {
         case -EPERM:
                 return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER,
                                          "%s: that client belongs to somebody else", what);
-        case -EDQUOT:
-                return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
-                                         "%s: you hold as many client ids as one caller may", what);
         case -ENOBUFS:
                 return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
                                          "%s: too many requests wait already", what);

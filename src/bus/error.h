@@ -19,6 +19,8 @@
 #define QMID_ERROR_NOT_OWNER        "org.qmid1.Error.NotOwner"
 #define QMID_ERROR_LIMITS_EXCEEDED  "org.qmid1.Error.LimitsExceeded"
 
+#define QMI_ERROR_CLIENT_IDS_EXHAUSTED 5 /* [enum.qmi-error] */
+
 /* Puts "key: " before the text. Returns the error as a negative errno. */
 int bus_error_prefix(sd_bus_error *error, const char *key);
 
@@ -34,6 +36,5 @@ int bus_error_set_outcome(sd_bus_error *error, const char *what, const RequestOu
 /* The device does not serve anybody now; says why. */
 int bus_error_set_not_ready(sd_bus_error *error, Mux *m);
 
-/* What request_new(), client_new() and mux_get_shared_client() return; -EDQUOT: no more clients for this
- * caller. */
+/* What request_new(), client_new() and mux_get_shared_client() return. */
 int bus_error_set_mux(sd_bus_error *error, Mux *m, const char *what, int r);

@@ -5,16 +5,21 @@
 
 #include "bus/bus.h"
 #include "bus/error.h"
+#include "bus/share.h"
 #include "qmi/codec.h"
 
 /* What the files of src/bus/ share. */
 
+typedef struct User User;
 typedef struct Caller Caller;
 typedef struct BusDevice BusDevice;
 typedef struct BusClient BusClient;
 typedef struct BusCall BusCall;
+typedef struct BusSocket BusSocket;
 typedef struct BusTrace BusTrace;
+typedef struct BusInhibitor BusInhibitor;
 typedef struct ServiceFace ServiceFace;
+typedef TAILQ_HEAD(BusCallQueue, BusCall) BusCallQueue;
 
 /* What stands behind a path below /org/qmid1/device: a device, or a client of it. */
 typedef struct BusObject {
@@ -22,23 +27,26 @@ typedef struct BusObject {
         BusClient *client; /* NULL: the device itself */
 } BusObject;
 
-/* One caller's share; more is an error to it and nobody else notices. */
-#define CALLER_CALLS_MAX   256U /* calls under way on one device */
-#define CALLER_CLIENTS_MAX 64U  /* client ids, of all devices */
-#define CALLER_TRACES_MAX  4U   /* of all devices */
-#define DEVICE_TRACES_MAX  8U   /* of all callers */
-
 struct Bus {
         sd_bus *bus;
         const BusOps *ops;
         void *userdata;
         bool modem_manager_runs;
         uint64_t last_call_usec;
-        bool leaving;       /* the name was given back, not lost */
-        ServiceFace *faces; /* one for each row of schema_services[] */
-        uint64_t n_clients; /* names of client objects: counts up, never used twice */
+        bool leaving;                 /* the name was given back, not lost */
+        bool detached;                /* what is held is the next daemon's */
+        char id[SD_ID128_STRING_MAX]; /* of the message bus */
+        ServiceFace *faces;           /* one for each row of schema_services[] */
+        uint64_t n_clients;           /* names of client objects: counts up, never used twice */
+        uint64_t n_inhibitors;        /* names of their descriptors */
+        Share share;
+        unsigned n_calls; /* that wait for an answer, whatever for */
+        unsigned n_held;  /* clients, traces, inhibitors */
+        Owner nobody;     /* of persistent clients without an owner */
         LIST_HEAD(, BusDevice) devices;
         LIST_HEAD(, Caller) callers;
+        /* Of tsearch(3). */
+        void *device_tree, *client_tree, *caller_tree, *user_tree;
 };
 
 struct BusDevice {
@@ -46,60 +54,173 @@ struct BusDevice {
         Bus *bus;
         Device *device;
         char *path;
+        size_t n_path;
         bool *published; /* for each row of schema_services[]: its interface is told to be there */
-        LIST_HEAD(, BusClient) clients;
-        TAILQ_HEAD(, BusCall) calls; /* in the order in which they came */
+        Share share;
+        LIST_HEAD(, BusClient) clients; /* the newest first */
+        BusCallQueue calls;             /* in the order in which they came */
         LIST_HEAD(, BusTrace) traces;
+        LIST_HEAD(, BusInhibitor) inhibitors;
         LIST_ENTRY(BusDevice) entries;
 };
 
-/* ---- caller.c: a bus connection that holds clients or traces; it goes with the last of them, or when it
- * leaves the bus */
+/* ---- user.c: a uid with its share */
+
+struct User {
+        uid_t uid;
+        Bus *bus;
+        unsigned n_refs;
+        Share share;
+};
+
+#define UID_UNKNOWN ((uid_t) -1) /* the bus does not say; nobody's equal */
+
+int user_get(Bus *b, uid_t uid, User **ret);
+User *user_ref(User *u);
+User *user_unref(User *u);
+DEFINE_CLEANUP(User *, user_unref)
+/* Whether one with that uid may do what is `of`'s to do: it is the same, or root. */
+bool user_is_allowed(const User *u, const User *of);
+
+/* ---- caller.c: a bus connection that has called, until it leaves the bus */
+
+typedef struct WaitingCall WaitingCall;
 
 struct Caller {
         Owner owner; /* its name is `name` */
         Bus *bus;
         char *name;
         char *program; /* of its process; NULL until known */
-        sd_bus_slot *left, *credentials;
+        User *user;    /* NULL until known */
+        sd_bus_slot *credentials;
+        unsigned n_waiting;
+        STAILQ_HEAD(, WaitingCall) waiting;
+        Share share;
+        BusCallQueue calls; /* in the order in which they came */
         LIST_HEAD(, BusClient) clients;
         LIST_HEAD(, BusTrace) traces;
+        LIST_HEAD(, BusInhibitor) inhibitors;
         LIST_ENTRY(Caller) entries;
 };
 
-int caller_get(Bus *b, const char *name, Caller **ret);
-/* Frees the caller when it holds nothing. */
-void caller_drop_if_unused(Caller *c);
+/* Who sent a call, with its credentials. 1; 0: they are being asked for, and `handler` is called with the
+ * message then, as if it had just come, with a BusObject; below 0: `error` is set or the value is. */
+int caller_require(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, Caller **ret,
+                   sd_bus_error *error);
+/* For what was saved: the one of that name, of whom the bus is asked whether it is there. */
+int caller_restore(Bus *b, const char *name, Caller **ret);
+int caller_watch(Bus *b);
+const char *caller_get_program(const Caller *c); /* "" if not known */
+/* It has left the bus: what it holds goes, but for persistent clients. */
 Caller *caller_free(Caller *c);
+/* Answers what waits for credentials. */
+void caller_fail_waiting(Caller *c, const sd_bus_error *error);
 
 /* ---- client.c: a client id that a caller holds */
 
 struct BusClient {
         BusObject object;
         BusDevice *device;
-        Caller *caller;
+        uint64_t number; /* in the path */
+        char *path;
+        Caller *caller; /* its owner; NULL: nobody, it persists */
+        User *user;     /* who made it */
         Client *client;
         const SchemaService *service; /* NULL: the schema does not know it */
-        char *path;
-        bool implicit;        /* allocated at a request; its signals come from the device's path */
-        bool published;       /* the object has been announced */
-        sd_bus_message *open; /* the OpenClient that waits for it */
+        bool implicit;                /* allocated at a request; its signals come from the device's path */
+        bool persist;                 /* outlives its owner */
+        bool published;               /* the object has been announced */
+        sd_bus_message *open;         /* the OpenClient that waits for it */
+        Caller *holder;               /* of nobody's: who has calls under way on it, */
+        unsigned n_held;              /* and how many */
+        unsigned n_calls;             /* under way */
+        BusSocket *socket;            /* where indications go, if there is one */
+        uint64_t n_lost;              /* indications that nobody was there for, or too slow */
+        bool losing;                  /* since the last one that was passed on */
         LIST_ENTRY(BusClient) of_device, of_caller;
 };
 
 extern const sd_bus_vtable client_vtable[];
 
+/* Creation, and what the mux calls back, is common to new and to restored ones. */
+extern const ClientOps bus_client_ops;
+int bus_client_new(BusDevice *d, Caller *caller, User *user, uint64_t number, BusClient **ret);
+void bus_client_free(BusClient *c);
+/* Its id is known: the service with it. */
+void bus_client_set(BusClient *c, Client *client);
+/* Whose it is for the mux. */
+const Owner *bus_client_get_owner(const BusClient *c);
+/* The one with that number: NULL. */
+BusClient *bus_client_find(Bus *b, uint64_t number);
+
 /* The caller's own client of a service on a device, made at first use. */
-int bus_client_get_implicit(BusDevice *d, const char *sender, uint16_t service, BusClient **ret);
+int bus_client_get_implicit(BusDevice *d, Caller *caller, uint16_t service, const char *what,
+                            BusClient **ret, sd_bus_error *error);
 /* A further one, for OpenClient: replies to `open` when the id is there. */
-int bus_client_open(BusDevice *d, sd_bus_message *open, uint16_t service);
-/* Gives the id back. Calls that are under way on it are answered with `error`. `reason`, if not NULL, is
- * told to the owner as Ended. */
+int bus_client_open(BusDevice *d, Caller *caller, sd_bus_message *open, uint16_t service, const char *what,
+                    bool persist, sd_bus_error *error);
+/* 0, or NotOwner. */
+int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error);
+/* A call of somebody who may use one that is nobody's makes it his while it is under way. */
+int bus_client_hold(BusClient *c, Caller *caller);
+void bus_client_unhold(BusClient *c, Caller *caller);
+/* Gives the id back. Calls that are under way on it are answered with `error` (NULL: they are called off,
+ * nobody waits for them). `reason`, if not NULL, is told to the owner as Ended. */
 void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reason);
+/* Its owner has gone, and its calls with it. */
+void bus_client_disown(BusClient *c);
+/* Who is told of it: its owner, or who holds it; NULL: nobody. */
+Caller *bus_client_get_listener(const BusClient *c);
 /* The path that the client's signals come from. */
 const char *bus_client_signal_path(BusClient *c);
-/* The program name of an owner of a client, "" if not known. */
+/* An indication that reached nobody, and one that did. */
+void bus_client_count_lost(BusClient *c);
+void bus_client_count_passed(BusClient *c);
+
+/* ---- client-list.c: who holds what */
+
 int bus_append_clients(BusDevice *d, sd_bus_message *reply);
+/* The modem has no ids of the service left: who holds how many, behind the text. */
+void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t service);
+
+/* ---- socket.c: a descriptor that carries the messages of a client */
+
+/* `ret_fd` is the other end; its owner is the caller of this function. */
+int bus_socket_open(BusClient *c, Caller *caller, int *ret_fd, sd_bus_error *error);
+/* One that was kept. */
+int bus_socket_adopt(BusClient *c, int fd);
+/* Takes NULL. */
+void bus_socket_close(BusSocket *s);
+/* The caller that is charged for it has gone; it stays. */
+void bus_socket_disown(BusSocket *s, Caller *caller);
+/* Nothing more is read from it while the bus is being left. `answer`: what is under way is answered with an
+ * error. */
+void bus_socket_rest(BusSocket *s, bool answer);
+void bus_socket_emit_indication(BusSocket *s, const QmiMessage *m);
+#define SOCKET_NAME_MAX 40U
+const char *bus_socket_name(const BusClient *c, char buffer[static SOCKET_NAME_MAX]);
+
+/* ---- inhibit.c: a descriptor that keeps qmid from a port while it is open */
+
+struct BusInhibitor {
+        BusDevice *device;
+        Caller *caller;
+        User *user;
+        uint64_t number;
+        char *reason;
+        int fd;
+        sd_event_source *hang_up;
+        LIST_ENTRY(BusInhibitor) of_device, of_caller;
+};
+
+#define INHIBIT_REASON_MAX 256U
+
+int bus_inhibitor_open(BusDevice *d, Caller *caller, const char *reason, int *ret_fd, sd_bus_error *error);
+/* One that was kept. */
+int bus_inhibitor_adopt(BusDevice *d, Caller *caller, User *user, uint64_t number, const char *reason,
+                        int fd);
+int bus_inhibitor_take_kept(Bus *b, uint64_t number);
+void bus_inhibitor_close(BusInhibitor *i);
 
 /* ---- trace.c: a descriptor that carries the frames of a device */
 
@@ -113,9 +234,8 @@ struct BusTrace {
         LIST_ENTRY(BusTrace) of_device, of_caller;
 };
 
-/* `ret_fd` is the reader's end; its owner is the caller of this function. 0, -EDQUOT (the caller holds as
- * many as it may), -EUSERS (the device has as many as it may), other errnos. */
-int bus_trace_open(BusDevice *d, const char *sender, bool unmasked, int *ret_fd);
+/* `ret_fd` is the reader's end; its owner is the caller of this function. */
+int bus_trace_open(BusDevice *d, Caller *caller, bool unmasked, int *ret_fd, sd_bus_error *error);
 void bus_trace_close(BusTrace *t);
 
 /* ---- call.c: a method call that waits for the modem */
@@ -128,6 +248,7 @@ typedef enum CallStyle {
 
 typedef struct CallSpec {
         CallStyle style;
+        Caller *caller;
         BusDevice *device;
         BusClient *client; /* that the object is; NULL: the device, the kind of the message decides */
         uint16_t service;
@@ -139,10 +260,13 @@ typedef struct CallSpec {
 
 /* Sends the request; the reply to `m` comes later. An error is set where it cannot be sent. */
 int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error);
-/* Answers every call of a device that matches with an error: those on `client` (NULL: all). */
+/* Calls every call of a device off that matches: those on `client` (NULL: all). `error` is what they are
+ * answered with; NULL: nobody waits for it. */
 void bus_calls_fail(BusDevice *d, BusClient *client, const sd_bus_error *error);
-/* Aborts the oldest call of `sender`, which is the one that the modem works on: whether there was one. */
-bool bus_calls_cancel(BusDevice *d, const char *sender, const SchemaMessage *schema);
+/* The same for those of a caller that has gone. */
+void bus_calls_drop(Caller *c);
+/* Aborts the oldest call of a caller, which is the one that the modem works on: whether there was one. */
+bool bus_calls_cancel(BusDevice *d, Caller *caller, const SchemaMessage *schema);
 
 /* ---- service.c: every QMI message as a method, every indication as a signal */
 
@@ -178,6 +302,19 @@ int peer_modem_manager_watch(Bus *b);
 
 /* ---- bus.c */
 
+/* A call has come that waits for its answer, or has got it. */
+void bus_begin_call(Bus *b);
+void bus_end_call(Bus *b);
+/* What bus_save() writes has changed. */
+void bus_changed(Bus *b);
+/* A descriptor is to outlive the daemon; -1: no more. */
+void bus_keep(Bus *b, const char *name, int fd);
+/* The one that was: -ENOENT. */
+int bus_take_kept(Bus *b, const char *name);
+/* Who is charged for what a caller takes on a device; each may be NULL. */
+Charge bus_charge(Bus *b, Caller *caller, User *user, BusDevice *d);
+
+BusDevice *bus_find_device(Bus *b, Device *d);
 /* The object behind a path below /org/qmid1/device: 1, or 0. */
 int bus_find_object(Bus *b, const char *path, BusObject **ret);
 /* Reads options (a{sv}). `keys`: those that are known, NULL-terminated; others are refused by name. */

@@ -36,21 +36,40 @@ int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error) {
                                  schema_string(s->name));
 }
 
+/* The service that a call is for, which may have waited since its object was found. */
+static int find_face(sd_bus_message *m, const BusObject *o, const SchemaService **ret, sd_bus_error *error) {
+        const SchemaService *s;
+
+        s = schema_service_by_name(sd_bus_message_get_interface(m) + strlen(QMID_BUS_NAME "."));
+        if (!s)
+                return -ENOENT;
+        if (!o->client && !device_has_service(o->device->device, s->id))
+                return service_refuse(o->device, s, error);
+        *ret = s;
+        return 0;
+}
+
 /* Serves every request of every service. */
 static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const BusObject *o = userdata;
-        const ServiceFace *face;
+        const SchemaService *service;
         const SchemaMessage *schema;
+        Caller *caller;
         TlvWriter w = {};
         bool secret;
         Arena arena;
         Value dict;
         int r;
 
-        face = sd_bus_slot_get_userdata(sd_bus_get_current_slot(sd_bus_message_get_bus(m)));
-        schema = schema_message_by_name(face->service, sd_bus_message_get_member(m));
+        r = caller_require(o->device->bus, m, on_method, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = find_face(m, o, &service, error);
+        if (r < 0)
+                return r;
+        schema = schema_message_by_name(service, sd_bus_message_get_member(m));
         if (!schema)
-                return 0;
+                return -ENOENT;
         secret = schema->flags & SCHEMA_HAS_SECRET;
 
         arena_init(&arena);
@@ -61,9 +80,10 @@ static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = bus_call_start(m,
                                    &(CallSpec){
                                            .style = CALL_METHOD,
+                                           .caller = caller,
                                            .device = o->device,
                                            .client = o->client,
-                                           .service = face->service->id,
+                                           .service = service->id,
                                            .message = schema->id,
                                            .schema = schema,
                                            .tlvs = &w,
@@ -187,7 +207,7 @@ static int emit(BusClient *c, const QmiMessage *m) {
                         r = bus_append_tlvs(signal, tlvs ? tlvs->tlvs : NULL, tlvs ? tlvs->n : 0);
         }
         if (r >= 0)
-                r = sd_bus_message_set_destination(signal, c->caller->name);
+                r = sd_bus_message_set_destination(signal, bus_client_get_listener(c)->name);
         if (r >= 0)
                 r = sd_bus_send(bus, signal, NULL);
         return r;
@@ -197,6 +217,11 @@ void service_emit_indication(BusClient *c, const QmiMessage *m) {
         int r;
 
         r = emit(c, m);
-        if (r < 0)
-                log_warning_errno(r, "%s: cannot pass an indication on to %s", c->path, c->caller->name);
+        if (r >= 0) {
+                bus_client_count_passed(c);
+                return;
+        }
+        log_warning_errno(r, "%s: cannot pass an indication on to %s", c->path,
+                          bus_client_get_listener(c)->name);
+        bus_client_count_lost(c);
 }

@@ -89,19 +89,22 @@ static int on_hang_up(sd_event_source *s, int fd, uint32_t events, void *userdat
         return 0;
 }
 
-/* Room for a trace of the caller on the device. */
-static int check_limits(const BusDevice *d, const Caller *c) {
-        unsigned n = 0;
-        BusTrace *t;
+/* A trace is a descriptor, and more than that. */
+static int take_shares(const Charge *charge, sd_bus_error *error) {
+        int r;
 
-        LIST_FOREACH(t, &c->traces, of_caller)
-                n++;
-        if (n >= CALLER_TRACES_MAX)
-                return -EDQUOT;
-        n = 0;
-        LIST_FOREACH(t, &d->traces, of_device)
-                n++;
-        return n >= DEVICE_TRACES_MAX ? -EUSERS : 0;
+        r = share_take(charge, SHARE_TRACES, 1, error);
+        if (r < 0)
+                return r;
+        r = share_take(charge, SHARE_DESCRIPTORS, 1, error);
+        if (r < 0)
+                share_give(charge, SHARE_TRACES, 1);
+        return r;
+}
+
+static void give_shares(const Charge *charge) {
+        share_give(charge, SHARE_TRACES, 1);
+        share_give(charge, SHARE_DESCRIPTORS, 1);
 }
 
 /* The reader's end is for reading only, so that ours never holds anything. */
@@ -121,21 +124,18 @@ static int open_pair(int *ret_ours, int *ret_readers) {
         return 0;
 }
 
-int bus_trace_open(BusDevice *d, const char *sender, bool unmasked, int *ret_fd) {
-        Caller *caller;
-        BusTrace *t;
+int bus_trace_open(BusDevice *d, Caller *caller, bool unmasked, int *ret_fd, sd_bus_error *error) {
+        Charge charge = bus_charge(d->bus, caller, caller->user, d);
         int readers = -1, r;
+        BusTrace *t;
 
-        r = caller_get(d->bus, sender, &caller);
+        r = take_shares(&charge, error);
         if (r < 0)
                 return r;
-        r = check_limits(d, caller);
-        if (r < 0)
-                goto drop_caller;
         t = calloc(1, sizeof(*t));
         if (!t) {
                 r = -ENOMEM;
-                goto drop_caller;
+                goto give;
         }
         t->device = d;
         t->caller = caller;
@@ -143,10 +143,11 @@ int bus_trace_open(BusDevice *d, const char *sender, bool unmasked, int *ret_fd)
         r = open_pair(&t->fd, &readers);
         if (r < 0) {
                 free(t);
-                goto drop_caller;
+                goto give;
         }
         LIST_INSERT_HEAD(&d->traces, t, of_device);
         LIST_INSERT_HEAD(&caller->traces, t, of_caller);
+        d->bus->n_held++;
         /* Before calls are looked at, so that what was closed does not count any more. */
         r = sd_event_add_io(sd_bus_get_event(d->bus->bus), &t->hang_up, t->fd, EPOLLHUP | EPOLLERR,
                             on_hang_up, t);
@@ -163,22 +164,23 @@ int bus_trace_open(BusDevice *d, const char *sender, bool unmasked, int *ret_fd)
         *ret_fd = readers;
         return 0;
 
-drop_caller:
-        caller_drop_if_unused(caller);
+give:
+        give_shares(&charge);
         return r;
 }
 
 void bus_trace_close(BusTrace *t) {
+        Charge charge = bus_charge(t->device->bus, t->caller, t->caller->user, t->device);
         BusDevice *d = t->device;
-        Caller *caller = t->caller;
 
-        log_debug("%s has traced %s", caller->name, d->path);
+        log_debug("%s has traced %s", t->caller->name, d->path);
         LIST_REMOVE(t, of_device);
         LIST_REMOVE(t, of_caller);
+        d->bus->n_held--;
         if (LIST_EMPTY(&d->traces))
                 mux_set_tap(device_get_mux(d->device), NULL, NULL);
         sd_event_source_disable_unref(t->hang_up);
         close(t->fd);
         free(t);
-        caller_drop_if_unused(caller);
+        give_shares(&charge);
 }
