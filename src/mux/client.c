@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "mux/mux-internal.h"
+#include "util/log.h"
 
 static uint64_t realtime_usec(void) {
         struct timespec t;
@@ -13,7 +14,7 @@ static uint64_t realtime_usec(void) {
 bool client_can_send(Client *c) {
         Request *r = TAILQ_FIRST(&c->requests);
 
-        return r && c->state == CLIENT_READY && c->n_in_flight < c->window &&
+        return r && c->state == CLIENT_READY && !c->stale && c->n_in_flight < c->window &&
                !transaction_stands_in_the_way(c, r);
 }
 
@@ -69,9 +70,12 @@ int client_new_internal(Client **ret, Mux *m, uint16_t service, const Owner *own
                 .userdata = userdata,
                 .window = CLIENT_WINDOW,
                 .since_usec = realtime_usec(),
+                .key = m->next_key++,
+                .retry_usec = UINT64_MAX,
         };
         TAILQ_INIT(&c->requests);
         TAILQ_INIT(&c->transactions);
+        TAILQ_INIT(&c->registrations);
         TAILQ_INSERT_TAIL(&m->clients, c, entry);
         *ret = c;
         return 0;
@@ -82,7 +86,7 @@ int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const
         _cleanup_(client_freep) Client *c = NULL;
         int r;
 
-        if (m->state != MUX_READY)
+        if (!mux_is_live(m))
                 return -ENODEV;
         if (service == QMI_SERVICE_CTL || !mux_has_service(m, service))
                 return -EOPNOTSUPP;
@@ -111,7 +115,7 @@ int mux_get_shared_client(Mux *m, uint16_t service, Client **ret) {
                 c->window = m->window;
         } else if (c->state == CLIENT_ENDED) {
                 /* The modem took its id back, or had none for it: it gets a new one. */
-                if (m->state != MUX_READY)
+                if (!mux_is_live(m))
                         return -ENODEV;
                 r = ctl_allocate(c);
                 if (r < 0)
@@ -128,6 +132,7 @@ static void client_drop_requests(Client *c) {
         Transaction *t, *next_t;
         Request *r, *next_r;
 
+        check_stop(c);
         for (r = TAILQ_FIRST(&c->mux->failed); r; r = next_r) {
                 next_r = TAILQ_NEXT(r, entry);
                 if (r->client == c)
@@ -153,11 +158,15 @@ Client *client_free(Client *c) {
         while ((t = TAILQ_FIRST(&c->transactions)))
                 transaction_free(t);
         (void) request_cancel(TAKE_PTR(c->ctl_request));
+        client_set_mute(c, false);
         client_set_runnable(c, false);
         client_set_ending(c, false);
         TAILQ_REMOVE(&c->mux->clients, c, entry);
         if (c->mux->on_released)
                 mux_flush_later(c->mux);
+        replay_clear(c);
+        mux_save_later(c->mux);
+        free(c->end_reason);
         free(c);
         return NULL;
 }
@@ -174,8 +183,9 @@ void client_linger(Client *c) {
         c->lingering = true;
         c->ops = NULL;
         c->owner = &c->mux->owner;
+        mux_save_later(c->mux);
         client_drop_requests(c);
-        if (c->n_in_flight == 0)
+        if (c->n_in_flight == 0 && c->mux->state == MUX_READY)
                 ctl_release(c);
 }
 
@@ -202,9 +212,6 @@ void client_start(Client *c, uint8_t id) {
 }
 
 void client_end(Client *c, RequestState state, int error, const char *reason) {
-        Transaction *t;
-        Request *r;
-
         if (c->lingering) {
                 (void) client_free(c);
                 return;
@@ -213,29 +220,105 @@ void client_end(Client *c, RequestState state, int error, const char *reason) {
                 return;
 
         (void) request_cancel(TAKE_PTR(c->ctl_request));
+        check_stop(c);
+        client_set_mute(c, false);
         c->allocation_error = error;
-        c->end_reason = reason;
+        free(c->end_reason);
+        c->end_reason = reason ? strdup(reason) : NULL;
         client_set_state(c, CLIENT_ENDED);
-
-        /* In the order in which they were made: first what is on the wire. */
-        while ((t = TAILQ_FIRST(&c->transactions))) {
-                if (t->request)
-                        request_fail(t->request, state, (uint16_t) MAX(error, 0));
-                transaction_free(t);
-        }
-        while ((r = TAILQ_FIRST(&c->requests)))
-                request_fail(r, state, (uint16_t) MAX(error, 0));
+        client_fail_requests(c, state, error, false);
         if (c->ops)
                 client_set_ending(c, true);
 }
 
+static Transaction *first_transaction(Client *c, bool but_expired) {
+        Transaction *t;
+
+        TAILQ_FOREACH(t, &c->transactions, entry)
+                if (!but_expired || t->state != TRANSACTION_EXPIRED)
+                        break;
+        return t;
+}
+
+void client_fail_requests(Client *c, RequestState state, int error, bool late) {
+        Transaction *t;
+        Request *r;
+
+        /* In the order in which they were made: first what is on the wire. */
+        while ((t = first_transaction(c, late))) {
+                if (t->request)
+                        request_fail(t->request, state, (uint16_t) MAX(error, 0));
+                if (late && t->state == TRANSACTION_IN_FLIGHT)
+                        transaction_expire(t);
+                else
+                        transaction_free(t);
+        }
+        while ((r = TAILQ_FIRST(&c->requests)))
+                request_fail(r, state, (uint16_t) MAX(error, 0));
+        client_update(c);
+        mux_flush_later(c->mux);
+}
+
+void client_lose(Client *c, const char *reason) {
+        Mux *m = c->mux;
+
+        if (c->lingering) {
+                (void) client_free(c);
+                return;
+        }
+        if (c->shared) {
+                /* It is allocated anew when it is needed. */
+                client_end(c, REQUEST_GONE, 0, reason);
+                return;
+        }
+
+        log_debug("%s: client id %u of service 0x%02x is lost: %s", port_get_uri(m->port), c->id, c->service,
+                  reason);
+        (void) request_cancel(TAKE_PTR(c->ctl_request));
+        check_stop(c);
+        client_set_mute(c, false);
+        client_set_stale(c, true);
+        c->id = 0;
+        c->lost = true;
+        client_set_ending(c, false);
+        client_set_state(c, CLIENT_ALLOCATING);
+        client_fail_requests(c, REQUEST_GONE, 0, false);
+        recover_on_lost(c);
+        mux_save_later(m);
+}
+
+void client_set_stale(Client *c, bool stale) {
+        c->stale = stale;
+        client_update(c);
+}
+
+void client_set_mute(Client *c, bool mute) {
+        if (c->mute == mute)
+                return;
+        c->mute = mute;
+        c->mux->n_mute += mute ? 1U : -1U;
+        c->mux->mute_changed = true;
+        mux_flush_later(c->mux);
+}
+
+void client_tell_replaced(Client *c) {
+        c->untold = true;
+        client_set_ending(c, c->ops);
+        mux_flush_later(c->mux);
+}
+
+/* Its end, or that it was replaced. */
 void client_tell_end(Client *c) {
         client_set_ending(c, false);
-        if (c->allocation_error != 0) {
+        if (c->state != CLIENT_ENDED) {
+                c->untold = false;
+                if (c->ops->on_replaced)
+                        c->ops->on_replaced(c, c->userdata);
+        } else if (c->allocation_error != 0) {
                 if (c->ops->on_allocated)
                         c->ops->on_allocated(c, c->allocation_error, c->userdata);
         } else if (c->ops->on_ended)
-                c->ops->on_ended(c, c->end_reason, c->userdata);
+                c->ops->on_ended(c, c->end_reason ?: "out of memory", c->userdata);
 }
 
 void client_on_indication(Client *c, const QmiMessage *m, bool broadcast) {
@@ -249,6 +332,10 @@ void client_on_indication(Client *c, const QmiMessage *m, bool broadcast) {
 
 ClientState client_get_state(Client *c) {
         return c->state;
+}
+
+uint32_t client_get_key(Client *c) {
+        return c->key;
 }
 
 Mux *client_get_mux(Client *c) {

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "mux/mux-internal.h"
-#include "qmi/tlv.h"
 #include "util/log.h"
 
 /* What the multiplexer itself asks of the modem, on the control service. Message ids and layouts:
@@ -88,7 +87,7 @@ static int read_services(const QmiMessage *message, MuxService **ret, size_t *re
         return 0;
 }
 
-/* 0 when the mux became ready; above 0 a QMI protocol error, below 0 an errno. */
+/* 0 when it was taken; above 0 a QMI protocol error, below 0 an errno. */
 static int take_version_info(Mux *m, const QmiMessage *message) {
         MuxService *services;
         size_t n;
@@ -103,7 +102,20 @@ static int take_version_info(Mux *m, const QmiMessage *message) {
         m->probe = request_cancel(m->probe);
         m->probe_usec = UINT64_MAX;
         mux_disarm_timer_if_idle(m);
-        mux_set_ready(m, services, n);
+        free(m->services);
+        m->services = services;
+        m->n_services = n;
+        mux_save_later(m);
+
+        if (m->ids_lost) {
+                m->ids_lost = false;
+                r = silence_sync(m, "client ids of an earlier run are not known any more");
+                if (r >= 0)
+                        return 0; /* and then it is asked anew */
+                log_warning("%s: client ids of an earlier run may be left at the modem",
+                            port_get_uri(m->port));
+        }
+        check_start(m);
         return 0;
 }
 
@@ -117,6 +129,8 @@ static void ctl_probe_failed(Mux *m, const char *reason) {
         m->probe_usec = mux_now(m) + m->probe_interval_usec;
         m->probe_interval_usec = MIN(2 * m->probe_interval_usec, CTL_PROBE_MAX_USEC);
         mux_arm_timer(m, m->probe_usec);
+        if (m->state != MUX_SILENT)
+                silence_begin(m);
         mux_set_state(m, MUX_SILENT, reason);
 }
 
@@ -128,6 +142,10 @@ static void on_version_info(const RequestOutcome *outcome, void *userdata) {
         m->probe = NULL;
         if (outcome->state != REQUEST_ANSWERED) {
                 ctl_probe_failed(m, "the modem does not answer");
+                return;
+        }
+        if (mux_is_live(m)) { /* a sign of life is all that was asked for */
+                silence_on_ctl(m);
                 return;
         }
         r = take_version_info(m, outcome->response);
@@ -157,6 +175,11 @@ void ctl_start(Mux *m) {
         ctl_probe(m);
 }
 
+void ctl_probe_now(Mux *m) {
+        if (!m->probe && m->probe_usec == UINT64_MAX)
+                ctl_start(m);
+}
+
 static Transaction *first_in_flight(Client *c) {
         Transaction *t;
 
@@ -172,6 +195,7 @@ void ctl_stop(Mux *m) {
 
         m->probe = request_cancel(m->probe);
         m->push = request_cancel(m->push);
+        m->sync = request_cancel(m->sync);
         m->lags = false;
         m->probe_usec = UINT64_MAX;
         /* Nobody waits for what is left: clients cancel theirs when they end. What is under way will hardly
@@ -187,8 +211,36 @@ void ctl_stop(Mux *m) {
 }
 
 void ctl_on_timer(Mux *m, uint64_t now_usec) {
-        if (m->probe_usec <= now_usec)
-                ctl_probe(m);
+        if (m->probe_usec > now_usec)
+                return;
+        silence_climb(m);
+        ctl_probe(m);
+}
+
+/* ---- Sync ---- */
+
+/* All client ids are gone. */
+static void ctl_restart(Mux *m, const char *reason) {
+        if (mux_is_live(m))
+                mux_set_state(m, MUX_RESETTING, reason);
+        ctl_stop(m);
+        ctl_start(m);
+}
+
+#define SYNC_DONE "every client id was taken back with Sync"
+
+static void on_synced(const RequestOutcome *outcome, void *userdata) {
+        Mux *m = userdata;
+
+        m->sync = NULL;
+        if (outcome->state == REQUEST_ANSWERED)
+                ctl_restart(m, SYNC_DONE);
+        else if (m->state != MUX_SILENT) /* where it is asked anyway */
+                ctl_probe_now(m);
+}
+
+int ctl_sync(Mux *m) {
+        return ctl_request(&m->sync, m, CTL_SYNC, NULL, 0, on_synced, m);
 }
 
 /* ---- answers that are stuck ---- */
@@ -197,8 +249,12 @@ static void on_pushed(const RequestOutcome *outcome, void *userdata) {
         Mux *m = userdata;
 
         m->push = NULL;
-        if (outcome->state != REQUEST_ANSWERED)
+        if (outcome->state != REQUEST_ANSWERED) {
+                if (mux_is_live(m))
+                        ctl_probe_now(m);
                 return;
+        }
+        silence_on_ctl(m);
         /* Its answer came although nothing was sent behind it: nothing is stuck. */
         if (m->pushed_at == m->n_sent)
                 m->lags = false;
@@ -256,7 +312,7 @@ static void end_holder(Mux *m, uint8_t service, uint8_t id) {
         Client *c = mux_find_client(m, service, id);
 
         if (c)
-                client_end(c, REQUEST_GONE, 0, "the modem gave the client id to somebody else");
+                client_lose(c, "the modem gave the client id to somebody else");
 }
 
 static void on_allocated(const RequestOutcome *outcome, void *userdata) {
@@ -276,13 +332,22 @@ static void on_allocated(const RequestOutcome *outcome, void *userdata) {
         if (error != 0) {
                 log_debug("%s: no client id of service 0x%02x: %s %d", port_get_uri(m->port), c->service,
                           error > 0 ? "QMI error" : "errno", error);
-                client_end(c, REQUEST_NO_CLIENT, error, NULL);
+                if (c->lost)
+                        recover_on_refused(c, error);
+                else
+                        client_end(c, REQUEST_NO_CLIENT, error, NULL);
                 mux_flush(m);
                 return;
         }
 
         end_holder(m, service, id);
         client_start(c, id);
+        mux_save_now(m);
+        if (c->lost) {
+                recover_on_allocated(c);
+                mux_flush(m);
+                return;
+        }
         mux_schedule(m);
         if (c->ops && c->ops->on_allocated)
                 c->ops->on_allocated(c, 0, c->userdata);
@@ -341,9 +406,15 @@ void ctl_on_late_response(Mux *m, const QmiMessage *message) {
         uint8_t service, id;
         int r;
 
-        if (message->id == CTL_GET_VERSION_INFO && m->state != MUX_READY)
+        if (message->id == CTL_GET_VERSION_INFO && !mux_is_live(m))
                 /* A modem that takes longer than we wait would else never become ready. */
                 (void) take_version_info(m, message);
+        else if (message->id == CTL_GET_VERSION_INFO) {
+                m->probe = request_cancel(m->probe);
+                m->probe_usec = UINT64_MAX;
+                silence_on_ctl(m);
+        } else if (message->id == CTL_SYNC && tlv_result(message->tlvs, message->n_tlvs) == 0)
+                ctl_restart(m, SYNC_DONE);
         else if (message->id == CTL_ALLOCATE && tlv_result(message->tlvs, message->n_tlvs) == 0 &&
                  read_allocated_id(message, &service, &id) >= 0) {
                 end_holder(m, service, id);
@@ -369,9 +440,8 @@ static void on_id_gone(Mux *m, const QmiMessage *message) {
         c = service == QMI_SERVICE_CTL ? NULL : mux_find_client(m, service, id);
         if (!c)
                 return;
-        client_end(c, REQUEST_GONE, 0,
-                   message->id == CTL_REVOKE_IND ? "the modem took the client id back"
-                                                 : "the modem does not know the client id");
+        client_lose(c, message->id == CTL_REVOKE_IND ? "the modem took the client id back"
+                                                     : "the modem does not know the client id");
         mux_flush(m);
 }
 
@@ -382,11 +452,10 @@ void ctl_on_indication(Mux *m, const QmiMessage *message) {
                 on_id_gone(m, message);
                 break;
         case CTL_SYNC:
-                /* All client ids are gone. */
-                if (m->state == MUX_READY)
-                        mux_set_state(m, MUX_RESETTING, "the modem started anew");
-                ctl_stop(m);
-                ctl_start(m);
+                if (m->sync)
+                        log_debug("%s: the echo of our own Sync", port_get_uri(m->port));
+                else
+                        ctl_restart(m, "the modem started anew");
                 break;
         default:
                 m->statistics.n_unrouted++;

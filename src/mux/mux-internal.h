@@ -4,6 +4,7 @@
 #include <sys/queue.h>
 
 #include "mux/mux.h"
+#include "qmi/tlv.h"
 
 /* What the files of the mux know of each other.
  *
@@ -13,6 +14,7 @@
  * id taken. */
 
 typedef struct Transaction Transaction;
+typedef struct Registration Registration;
 typedef TAILQ_HEAD(RequestQueue, Request) RequestQueue;
 typedef TAILQ_HEAD(ClientQueue, Client) ClientQueue;
 typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
@@ -23,6 +25,16 @@ typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
 #define CTL_TRIES          3U                 /* of Get Version Info, until the modem is called silent; */
 #define CTL_PROBE_MIN_USEC (5 * USEC_PER_SEC) /* then it is asked again at intervals that double */
 #define CTL_PROBE_MAX_USEC (60 * USEC_PER_SEC)
+
+/* A client that the modem has lost asks for another id at intervals that double. CTL answers before the
+ * services do. */
+#define RECOVER_MIN_USEC (USEC_PER_SEC / 2)
+#define RECOVER_MAX_USEC (60 * USEC_PER_SEC)
+
+#define SYNC_USEC        (600 * USEC_PER_SEC) /* no more than one Sync in so long */
+#define SILENT_LONG_USEC (60 * USEC_PER_SEC)
+
+#define QMI_ERROR_INVALID_CLIENT_ID 0x0007 /* errors.csv */
 
 /* The modem may answer long after the deadline, and that must not be taken for the answer to something
  * newer. So an id rests until its late answer comes, or so long; and so many ids per client. */
@@ -54,6 +66,8 @@ struct Request {
 
 /* Puts it on the wire, if it is at all possible; else it fails, later. */
 void request_send(Request *r);
+/* A request of the mux itself, past queue and windows. 0, -EMSGSIZE, -ENOMEM. */
+int request_send_now(Request **ret, Client *c, const RequestSpec *spec);
 /* Takes it out of its queue or from its transaction and has it fail when the mux flushes. */
 void request_fail(Request *r, RequestState state, uint16_t error);
 /* The one that calls back. The request is gone afterwards. */
@@ -82,10 +96,17 @@ struct Transaction {
         uint8_t *response_tlvs;
 };
 
-/* Sends a message on a client, whatever the windows say. `request` may be NULL. 0, -ENOMEM. */
+/* Sends a message on a client, whatever the windows say. `request` may be NULL. 0, -ENOMEM, -EAGAIN (no
+ * transaction id is free). */
 int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t *tlvs, size_t n_tlvs,
                     uint64_t timeout_usec);
 void transaction_free(Transaction *t);
+/* Gives up one that is in flight; its id rests. */
+void transaction_expire(Transaction *t);
+/* How many transaction ids there are in one half of them. */
+static inline uint16_t transaction_half(uint16_t service) {
+        return service == QMI_SERVICE_CTL ? 0x80 : 0x8000;
+}
 /* The one that ends a transaction: with its answer, or without one at its deadline. */
 void transaction_complete(Transaction *t, RequestState state, const QmiMessage *response,
                           const QmiMessage *indication);
@@ -128,7 +149,23 @@ struct Client {
         Request *ctl_request; /* the allocation or the release under way */
 
         int allocation_error; /* why it ended, when it never began: as ClientOps.on_allocated; else 0 */
-        const char *end_reason;
+        char *end_reason;     /* NULL: out of memory */
+
+        uint32_t key;
+        bool orphan;          /* restored, and nobody has adopted it yet */
+        bool lost;            /* the modem has forgotten its id: CLIENT_ALLOCATING, until it has another */
+        bool stale;           /* has a new id, and registrations that are to be made again; sends nothing */
+        bool untold;          /* on_replaced is still to be called */
+        bool unchecked;       /* in MUX_CHECKING: its turn is to come; */
+        bool checking;        /* it has come */
+        bool suspect;         /* a request got no answer in time */
+        bool mute;            /* nor did a check, although CTL answers */
+        Request *own_request; /* the mux's own on it: the check or the registration under way */
+        uint64_t retry_usec;  /* of one that is lost or mute: when to try again, */
+        uint64_t retry_interval_usec;             /* and how long to wait after that */
+        uint64_t replaced_usec;                   /* when it last got another id; 0: never */
+        TAILQ_HEAD(, Registration) registrations; /* in the order in which they are to be made again */
+        Registration *replaying;
 
         uint64_t n_requests, since_usec;
 };
@@ -142,10 +179,20 @@ void client_linger(Client *c);
 /* The modem gave it an id. */
 void client_start(Client *c, uint8_t id);
 /* Ends it: whatever is under way fails with `state`, when the mux flushes, and its owner is told.
- * Allocation: `error` as ClientOps.on_allocated has it; else 0 and a reason, which must be a constant. A
- * lingering one is freed. */
+ * Allocation: `error` as ClientOps.on_allocated has it; else 0 and a reason. A lingering one is freed. */
 void client_end(Client *c, RequestState state, int error, const char *reason);
 void client_tell_end(Client *c);
+/* Whatever was asked on it fails when the mux flushes. With `late` answers may still come: what is in flight
+ * keeps its id. */
+void client_fail_requests(Client *c, RequestState state, int error, bool late);
+/* The modem has forgotten it: all that was asked fails, and it gets another id when the mux is ready. It
+ * ends where that would not bring it back. A lingering one is freed. */
+void client_lose(Client *c, const char *reason);
+void client_set_mute(Client *c, bool mute);
+/* Changes what client_can_send() looks at. */
+void client_set_stale(Client *c, bool stale);
+/* Its owner is told, when the mux flushes, that it was replaced. */
+void client_tell_replaced(Client *c);
 /* Whether it may send the first of its requests, as far as it is concerned. */
 bool client_can_send(Client *c);
 /* After each change to what client_can_send() looks at. */
@@ -176,9 +223,66 @@ int ctl_allocate(Client *c);
 void ctl_release(Client *c);
 /* Gives an id back, past the window, and does not wait for an answer. */
 void ctl_send_release(Mux *m, uint16_t service, uint8_t id);
+/* Asks for a sign of life, unless that is under way. */
+void ctl_probe_now(Mux *m);
+/* Sends Sync. Its echo is no reset, and afterwards the modem is asked for its services. */
+int ctl_sync(Mux *m);
 void ctl_on_indication(Mux *m, const QmiMessage *message);
 /* A response to a request that nobody waits for any more. */
 void ctl_on_late_response(Mux *m, const QmiMessage *message);
+
+/* ---- check.c: which client ids the modem still knows ---- */
+
+/* From MUX_CHECKING to MUX_READY, once the modem has been asked for each id. */
+void check_start(Mux *m);
+void check_continue(Mux *m);
+/* Asks for one, to learn whether its service answers. */
+void check_client(Client *c);
+/* Calls off what the mux asks on it: a check, a registration. */
+void check_stop(Client *c);
+
+/* ---- recover.c: what is done about clients that the modem has lost ---- */
+
+/* The mux is ready, or a time has come: does all that is due. */
+void recover_run(Mux *m);
+void recover_on_lost(Client *c);
+void recover_on_allocated(Client *c);
+void recover_on_refused(Client *c, int error);
+void recover_on_replayed(Client *c);
+void recover_on_mute(Client *c);
+/* The mux can speak no more: everything fails, and the clients wait until it can. */
+void recover_suspend(Mux *m);
+
+/* ---- replay.c: what clients registered for ---- */
+
+struct Registration {
+        TAILQ_ENTRY(Registration) entry;
+        const SchemaMessage *row;
+        TlvWriter tlvs; /* the last value of each that was sent */
+};
+
+/* A request was answered with success. */
+void replay_note(Client *c, const SchemaMessage *row, const uint8_t *tlvs, size_t n_tlvs);
+/* 0, -EMSGSIZE, -ENOMEM. */
+int replay_add(Client *c, const SchemaMessage *row, const uint8_t *tlvs, size_t n_tlvs);
+void replay_clear(Client *c);
+/* Makes all registrations again, then recover_on_replayed(). */
+void replay_start(Client *c);
+
+/* ---- silence.c: what is done about a modem that does not answer ---- */
+
+void silence_on_timeout(Client *c);
+/* CTL does answer. */
+void silence_on_ctl(Mux *m);
+/* So does a service. */
+void silence_on_service(Mux *m, uint16_t service);
+/* Shows in the state which service does not. From the event loop only. */
+void silence_show(Mux *m);
+void silence_begin(Mux *m);
+/* Before it is asked again: the next remedy, if its time has come. */
+void silence_climb(Mux *m);
+/* 0, or why Sync is not sent: -EPERM, -EBUSY (too soon after the last one), -ENOMEM. */
+int silence_sync(Mux *m, const char *why);
 
 /* ---- mux.c ---- */
 
@@ -209,6 +313,12 @@ struct Mux {
         MuxState state;
         char *reason;
         bool was_ready; /* ever */
+        bool untold;    /* the state changed outside the event loop */
+        bool restored;  /* what the modem holds is known from an earlier run */
+        bool ids_lost;  /* and what else it may hold is not: mux_open_lost() */
+        bool check_wanted;
+        bool inhibited, quiet, detached;
+        bool unsaved;
         MuxService *services;
         size_t n_services;
         MuxStatistics statistics;
@@ -222,6 +332,8 @@ struct Mux {
         uint64_t broadcast_serial;
         uint16_t next_transaction; /* one sequence for all, so that an id that changes hands does not start
                                       anew */
+        bool second_half;          /* of the transaction ids is ours; changes with each crash */
+        uint64_t crashed_usec;     /* until then answers may come to what was asked before; 0: none */
 
         TransactionQueue active;
         sd_event_source *timer;
@@ -238,6 +350,14 @@ struct Mux {
         unsigned n_probes;
         uint64_t probe_usec; /* when to ask again; UINT64_MAX: not */
         uint64_t probe_interval_usec;
+        uint64_t recover_usec;     /* when recover_run() has something to do; UINT64_MAX: never */
+        uint64_t recover_min_usec; /* variable for tests only */
+        unsigned n_checking, n_mute;
+        bool mute_changed;
+        Request *sync;
+        uint64_t synced_usec, silent_long_usec;
+        uint32_t next_key;
+
         void (*on_released)(Mux *m, void *userdata); /* of mux_release_all() */
         void *released_userdata;
 
@@ -250,11 +370,20 @@ struct Mux {
         uint64_t ctl_probe_min_usec;
 };
 
-/* The one writer of the state. Ends the clients when it leaves MUX_READY, then tells. From the event loop
- * only. */
+/* The one writer of the state. When it ceases to be live, everything fails; then it tells. From the event
+ * loop only. */
 void mux_set_state(Mux *m, MuxState state, const char *reason);
-/* Takes the services over. */
-void mux_set_ready(Mux *m, MuxService *services, size_t n_services);
+/* The same from anywhere else: tells from the event loop. */
+void mux_set_state_quietly(Mux *m, MuxState state, const char *reason);
+/* Ready or checking: ids can be had, used and given back. */
+bool mux_is_live(Mux *m);
+/* recover_run() is called at `usec`, or, if the mux is not ready then, as soon as it is. */
+void mux_recover_at(Mux *m, uint64_t usec);
+/* What mux_save() writes has changed: before anything is sent that depends on it; or when there is time. */
+void mux_save_now(Mux *m);
+void mux_save_later(Mux *m);
+/* Every id that we hold is known to be there. */
+void mux_set_ready(Mux *m);
 uint64_t mux_now(Mux *m);
 /* Sends what the windows let out. Calls nobody back. */
 void mux_schedule(Mux *m);

@@ -51,8 +51,15 @@ void mux_arm_timer(Mux *m, uint64_t usec) {
         (void) sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
 }
 
+/* When the mux itself has something to do. */
+static uint64_t own_usec(Mux *m) {
+        if (m->quiet)
+                return UINT64_MAX;
+        return m->state == MUX_READY ? MIN(m->probe_usec, m->recover_usec) : m->probe_usec;
+}
+
 void mux_disarm_timer_if_idle(Mux *m) {
-        if (!TAILQ_EMPTY(&m->active) || m->probe_usec != UINT64_MAX || m->timer_usec == UINT64_MAX)
+        if (!TAILQ_EMPTY(&m->active) || own_usec(m) != UINT64_MAX || m->timer_usec == UINT64_MAX)
                 return;
         m->timer_usec = UINT64_MAX;
         (void) sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
@@ -76,11 +83,16 @@ static int mux_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         /* Callbacks may change the list: it is looked through anew after each. */
         while ((t = find_overdue(m, now)))
                 transaction_on_deadline(t);
-        ctl_on_timer(m, now);
+        if (!m->quiet) {
+                ctl_on_timer(m, now);
+                if (m->state == MUX_READY && m->recover_usec <= now)
+                        recover_run(m);
+        }
+        mux_flush(m);
 
         TAILQ_FOREACH(t, &m->active, active)
                 mux_arm_timer(m, t->deadline_usec);
-        mux_arm_timer(m, m->probe_usec);
+        mux_arm_timer(m, own_usec(m));
         return 0;
 }
 
@@ -97,6 +109,8 @@ void mux_flush(Mux *m) {
         }
         while ((c = TAILQ_FIRST(&m->ending)))
                 client_tell_end(c);
+        if (m->mute_changed)
+                silence_show(m);
 }
 
 void mux_flush_later(Mux *m) {
@@ -107,6 +121,15 @@ static int mux_on_flush(sd_event_source *s, void *userdata) {
         Mux *m = userdata;
 
         mux_flush(m);
+        if (m->untold) {
+                m->untold = false;
+                m->ops->on_state(m, m->state, m->reason, m->userdata);
+        }
+        check_continue(m);
+        if (m->state == MUX_READY && !m->quiet && m->recover_usec <= mux_now(m))
+                recover_run(m);
+        if (m->unsaved)
+                mux_save_now(m);
         if (m->on_released && TAILQ_FIRST(&m->clients) == m->ctl && !TAILQ_NEXT(m->ctl, entry))
                 TAKE_PTR(m->on_released)(m, m->released_userdata); /* once */
         return 0;
@@ -128,53 +151,67 @@ void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdat
 
 /* ---- state ---- */
 
-static void end_clients(Mux *m, const char *reason) {
-        Client *c, *next;
-
-        for (c = TAILQ_FIRST(&m->clients); c; c = next) {
-                next = TAILQ_NEXT(c, entry);
-                if (c != m->ctl)
-                        client_end(c, REQUEST_GONE, c->state == CLIENT_ALLOCATING ? -ENODEV : 0, reason);
-        }
-        mux_flush(m);
+bool mux_is_live(Mux *m) {
+        return m->state == MUX_READY || m->state == MUX_CHECKING;
 }
 
-static void free_shared_clients(Mux *m) {
-        Client *c, *next;
-
-        for (c = TAILQ_FIRST(&m->clients); c; c = next) {
-                next = TAILQ_NEXT(c, entry);
-                if (c->shared)
-                        (void) client_free(c);
-        }
-}
-
-void mux_set_state(Mux *m, MuxState state, const char *reason) {
-        bool left_ready = m->state == MUX_READY && state != MUX_READY;
+/* Whether there was anything to change. */
+static bool mux_change_state(Mux *m, MuxState state, const char *reason) {
+        bool was_live = mux_is_live(m);
 
         if (m->state == state && streq(m->reason ?: "", reason ?: ""))
-                return;
+                return false;
         log_debug("%s: %s%s%s", port_get_uri(m->port), mux_state_to_string(state), reason ? ", " : "",
                   reason ?: "");
 
         m->state = state;
         free(m->reason);
         m->reason = reason ? strdup(reason) : NULL;
-
-        if (left_ready)
-                end_clients(m, port_get_state(m->port) == PORT_OPEN ? "the modem started anew"
-                                                                    : "the port is gone");
-        m->ops->on_state(m, state, reason, m->userdata);
-        if (left_ready)
-                free_shared_clients(m);
+        if (was_live && !mux_is_live(m))
+                recover_suspend(m);
+        if (state == MUX_READY)
+                mux_recover_at(m, 0);
+        return true;
 }
 
-void mux_set_ready(Mux *m, MuxService *services, size_t n_services) {
-        free(m->services);
-        m->services = services;
-        m->n_services = n_services;
+void mux_set_state(Mux *m, MuxState state, const char *reason) {
+        if (!mux_change_state(m, state, reason))
+                return;
+        mux_flush(m);
+        m->untold = false;
+        m->ops->on_state(m, m->state, m->reason, m->userdata);
+}
+
+void mux_set_state_quietly(Mux *m, MuxState state, const char *reason) {
+        if (!mux_change_state(m, state, reason))
+                return;
+        m->untold = true;
+        mux_flush_later(m);
+}
+
+void mux_set_ready(Mux *m) {
         m->was_ready = true;
         mux_set_state(m, MUX_READY, NULL);
+        mux_schedule(m);
+}
+
+void mux_recover_at(Mux *m, uint64_t usec) {
+        m->recover_usec = MIN(m->recover_usec, usec);
+        if (m->recover_usec <= mux_now(m))
+                mux_flush_later(m);
+        else
+                mux_arm_timer(m, own_usec(m));
+}
+
+void mux_save_now(Mux *m) {
+        m->unsaved = false;
+        if (m->ops->on_save)
+                m->ops->on_save(m, m->userdata);
+}
+
+void mux_save_later(Mux *m) {
+        m->unsaved = true;
+        mux_flush_later(m);
 }
 
 /* Whether an answer is awaited, that to a push apart. */
@@ -231,11 +268,22 @@ static void note_unasked(Mux *m) {
                         UNASKED_MAX);
 }
 
+/* Asked before a crash, answered after it. */
+static bool is_from_before(Mux *m, const QmiMessage *message) {
+        bool second_half = message->transaction & transaction_half(message->service);
+
+        return second_half != m->second_half && mux_now(m) < m->crashed_usec;
+}
+
 static void on_response(Mux *m, const QmiMessage *message) {
         Client *c = mux_find_client(m, message->service, message->client);
         Transaction *t = c ? transaction_find(c, message) : NULL;
         bool unclaimed;
 
+        if (!t && is_from_before(m, message)) {
+                m->statistics.n_unsolicited++;
+                return;
+        }
         if (!t) {
                 m->statistics.n_unsolicited++;
                 mux_log_oddity(m, c ? MUX_ODDITY_NO_TRANSACTION : MUX_ODDITY_NO_CLIENT,
@@ -246,6 +294,9 @@ static void on_response(Mux *m, const QmiMessage *message) {
                 return;
         }
 
+        c->suspect = false;
+        if (m->n_mute > 0)
+                silence_on_service(m, message->service);
         unclaimed = !t->request;
         if (t->state == TRANSACTION_EXPIRED) {
                 m->statistics.n_unsolicited++;
@@ -339,6 +390,8 @@ static void mux_on_port_state(Port *p, PortState state, const char *reason, void
         Mux *m = userdata;
         MuxState waiting = m->was_ready ? MUX_RESETTING : MUX_STARTING;
 
+        if (m->inhibited)
+                return;
         if (state == PORT_OPEN) {
                 mux_set_state(m, waiting, "the modem has not answered yet");
                 ctl_start(m);
@@ -374,6 +427,9 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
                 .next_ctl_transaction = 1,
                 .timer_usec = UINT64_MAX,
                 .probe_usec = UINT64_MAX,
+                .recover_usec = UINT64_MAX,
+                .recover_min_usec = RECOVER_MIN_USEC,
+                .next_key = 1,
                 .ctl_timeout_usec = CTL_TIMEOUT_USEC,
                 .ctl_probe_min_usec = CTL_PROBE_MIN_USEC,
         };
@@ -417,9 +473,28 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
 }
 
 int mux_open(Mux *m) {
+        int r;
+
         if (m->state == MUX_BUSY)
                 mux_set_state(m, MUX_STARTING, NULL);
-        return port_start(m->port);
+        if (m->inhibited)
+                return 0;
+        r = port_start(m->port);
+        if (r < 0)
+                return r;
+        if (port_get_state(m->port) == PORT_OPEN) {
+                /* It goes on with an adopted descriptor. */
+                if (m->restored)
+                        mux_set_state_quietly(m, MUX_READY, NULL);
+                else
+                        ctl_start(m);
+        }
+        return 0;
+}
+
+int mux_open_lost(Mux *m) {
+        m->ids_lost = true;
+        return mux_open(m);
 }
 
 void mux_set_busy(Mux *m, const char *reason) {
@@ -439,7 +514,7 @@ static void free_clients(Mux *m) {
                 if (c == m->ctl)
                         continue;
                 (void) client_free(c);
-                if (held)
+                if (held && !m->detached)
                         ctl_send_release(m, service, id);
         }
 }

@@ -24,15 +24,10 @@ static uint64_t request_timeout(const RequestSpec *spec) {
         return REQUEST_TIMEOUT_DEFAULT_S * USEC_PER_SEC;
 }
 
-int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec *spec) {
+/* In no queue yet. */
+static int request_make(Request **ret, Client *c, const RequestSpec *spec) {
         Request *r;
 
-        if (owner != c->owner)
-                return -EPERM;
-        if (c->state == CLIENT_ENDED)
-                return -ENODEV;
-        if (c->n_waiting >= CLIENT_QUEUE_MAX)
-                return -ENOBUFS;
         if (spec->n_tlvs > port_get_frame_max(c->mux->port) - FRAME_OVERHEAD)
                 return -EMSGSIZE;
 
@@ -40,7 +35,6 @@ int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec 
         if (!r)
                 return -ENOMEM;
         *r = (Request){
-                .queue = &c->requests,
                 .client = c,
                 .schema = spec->schema,
                 .message = spec->message,
@@ -51,6 +45,29 @@ int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec 
         };
         if (spec->n_tlvs > 0)
                 memcpy(r->tlvs, spec->tlvs, spec->n_tlvs);
+        *ret = r;
+        return 0;
+}
+
+/* Between two attempts to get it another id a client can do nothing. */
+static bool client_is_stranded(Client *c) {
+        return c->state == CLIENT_ENDED || (c->lost && !c->ctl_request);
+}
+
+int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec *spec) {
+        Request *r;
+        int k;
+
+        if (owner != c->owner)
+                return -EPERM;
+        if (client_is_stranded(c) || (c != c->mux->ctl && !mux_is_live(c->mux)))
+                return -ENODEV;
+        if (c->n_waiting >= CLIENT_QUEUE_MAX)
+                return -ENOBUFS;
+        k = request_make(&r, c, spec);
+        if (k < 0)
+                return k;
+        r->queue = &c->requests;
         TAILQ_INSERT_TAIL(&c->requests, r, entry);
         c->n_waiting++;
 
@@ -59,6 +76,18 @@ int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec 
 
         if (ret)
                 *ret = r;
+        return 0;
+}
+
+int request_send_now(Request **ret, Client *c, const RequestSpec *spec) {
+        Request *r;
+        int k;
+
+        k = request_make(&r, c, spec);
+        if (k < 0)
+                return k;
+        *ret = r; /* a failure is told later, so that it is there then */
+        request_send(r);
         return 0;
 }
 

@@ -53,7 +53,7 @@ static void forget_expired(Client *c) {
         }
 }
 
-static void transaction_expire(Transaction *t) {
+void transaction_expire(Transaction *t) {
         Client *c = t->client;
 
         t->deadline_usec = mux_now(c->mux) + EXPIRED_USEC;
@@ -72,16 +72,22 @@ static bool id_is_taken(Client *c, uint16_t id) {
         return false;
 }
 
-/* There always is a free one: the windows, the aborts they entail and EXPIRED_MAX together are less than
- * what 8 bits count. */
+/* Only half of the numbers is used. After a crash it is the other half, so that what was asked before and is
+ * answered now is not taken for an answer to anything newer. The windows, the aborts they entail and
+ * EXPIRED_MAX together are less than half of what 8 bits count; only many releases at once can fill it. 0:
+ * there is none. */
 static uint16_t pick_id(Client *c) {
         Mux *m = c->mux;
-        uint16_t id;
+        uint16_t half = transaction_half(c->service), id;
 
-        do
-                id = c == m->ctl ? m->next_ctl_transaction++ : m->next_transaction++;
-        while (id == 0 || id_is_taken(c, id));
-        return id;
+        for (unsigned i = 0; i < half; i++) {
+                id = (c == m->ctl ? m->next_ctl_transaction++ : m->next_transaction++) & (half - 1U);
+                if (m->second_half)
+                        id |= half;
+                if (id != 0 && !id_is_taken(c, id))
+                        return id;
+        }
+        return 0;
 }
 
 /* What the port does not take is lost as it would be on the wire, and times out. */
@@ -91,6 +97,8 @@ static int send_message(Client *c, const QmiMessage *m) {
         uint8_t *frame;
         ssize_t n;
 
+        if (mux->detached)
+                return 0;
         frame = malloc(n_frame);
         if (!frame)
                 return -ENOMEM;
@@ -107,16 +115,20 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
                     uint64_t timeout_usec) {
         uint64_t now = mux_now(c->mux);
         Transaction *t;
+        uint16_t id;
         int r;
 
         forget_expired(c);
+        id = pick_id(c);
+        if (id == 0)
+                return -EAGAIN;
 
         t = malloc(sizeof(*t));
         if (!t)
                 return -ENOMEM;
         *t = (Transaction){
                 .client = c,
-                .id = pick_id(c),
+                .id = id,
                 .message = message,
                 .deadline_usec = timeout_usec < UINT64_MAX - now ? now + timeout_usec : UINT64_MAX - 1,
         };
@@ -164,7 +176,7 @@ void transaction_complete(Transaction *t, RequestState state, const QmiMessage *
         else
                 transaction_free(t);
 
-        if (c->lingering && c->n_in_flight == 0 && !c->ctl_request)
+        if (c->lingering && c->n_in_flight == 0 && !c->ctl_request && m->state == MUX_READY)
                 ctl_release(c);
         else
                 client_update(c);
@@ -262,7 +274,8 @@ void transaction_on_deadline(Transaction *t) {
         Mux *m = t->client->mux;
 
         m->statistics.n_timeouts++;
-        if (!ctl_is_push(t->client, t->message))
-                ctl_push(m);
+        if (t->state == TRANSACTION_IN_FLIGHT && !ctl_is_push(t->client, t->message) &&
+            (!t->request || t->request != t->client->own_request))
+                silence_on_timeout(t->client);
         transaction_complete(t, REQUEST_TIMEOUT, NULL, NULL);
 }

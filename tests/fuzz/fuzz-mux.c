@@ -18,6 +18,7 @@ enum { ROW_ABORT, ROW_SCAN, ROW_LOAD, ROW_LOAD_IND, ROW_MODE, ROW_MODE_IND };
 
 #define NO_OTHERS .abort = SCHEMA_NO_MESSAGE, .undo = SCHEMA_NO_MESSAGE, .result = SCHEMA_NO_MESSAGE
 
+const char schema_strings[] = "";
 const SchemaMessage schema_messages[] = {
         [ROW_ABORT] = { NO_OTHERS, .id = 0x01 },
         [ROW_SCAN] = { .id = 0x21,

@@ -13,6 +13,7 @@
 /* A test that hangs this long has failed. */
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
 
+const char schema_strings[] = "";
 const SchemaMessage schema_messages[] = {
         [ROW_ABORT] = { .id = 0x0001,
                         .abort = SCHEMA_NO_MESSAGE,

@@ -78,6 +78,7 @@ static void test_timeout(void) {
         Bench b;
 
         bench_init_ready(&b);
+        b.mux->quiet = true; /* so that it does not look for the reason */
         test_client_new_ready(&b, &c, "c", 0x03, 7);
         (void) bench_request_tlvs(&b, c.client, 0x004F, NULL, NULL, 0, 1, &one);
         (void) bench_request(&b, c.client, 0x004F, NULL, &two);
@@ -138,9 +139,10 @@ static void test_transaction_ids(void) {
         Bench b;
 
         bench_init_ready(&b);
+        b.mux->quiet = true; /* so that it does not look for the reason of timeouts */
         test_client_new_ready(&b, &c, "c", 0x03, 7);
 
-        /* Ids that were given up rest. */
+        /* Ids that were given up rest, and half of all is for the time after a crash. */
         for (unsigned i = 1; i <= 3; i++) {
                 (void) bench_request_tlvs(&b, c.client, 0x004F, NULL, NULL, 0, 1, &o);
                 RUN_UNTIL(&b, o.n_done == i);
@@ -150,7 +152,7 @@ static void test_transaction_ids(void) {
         for (unsigned i = 0; i < 2; i++) {
                 (void) bench_request(&b, c.client, 0x004F, NULL, &o);
                 /* Neither 0 nor 1 to 3 */
-                assert(bench_next(&b)->transaction == (i == 0 ? 0xFFFF : 4));
+                assert(bench_next(&b)->transaction == (i == 0 ? 0x7FFF : 4));
                 bench_answer(&b, &b.received[b.n_taken - 1].message, 0);
                 bench_settle(&b);
         }
@@ -206,7 +208,7 @@ static void test_ctl_transaction_ids(void) {
         b.mux->next_ctl_transaction = 0xFF;
         for (unsigned i = 0; i < 2; i++) {
                 test_client_new(&b, &c, "c", 0x03);
-                assert(bench_next(&b)->transaction == (i == 0 ? 0xFF : 1));
+                assert(bench_next(&b)->transaction == (i == 0 ? 0x7F : 1));
                 bench_answer(&b, &b.received[b.n_taken - 1].message, 5);
                 bench_settle(&b);
                 test_client_release(&c);
