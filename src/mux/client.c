@@ -307,6 +307,13 @@ void client_tell_replaced(Client *c) {
         mux_flush_later(c->mux);
 }
 
+void client_tell_missed(Client *c) {
+        if (c->state == CLIENT_ENDED || c->untold) {
+                client_set_ending(c, c->ops);
+                mux_flush_later(c->mux);
+        }
+}
+
 /* Its end, or that it was replaced. */
 void client_tell_end(Client *c) {
         client_set_ending(c, false);

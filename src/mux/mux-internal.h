@@ -193,6 +193,8 @@ void client_set_mute(Client *c, bool mute);
 void client_set_stale(Client *c, bool stale);
 /* Its owner is told, when the mux flushes, that it was replaced. */
 void client_tell_replaced(Client *c);
+/* Tells a new owner what has happened before. */
+void client_tell_missed(Client *c);
 /* Whether it may send the first of its requests, as far as it is concerned. */
 bool client_can_send(Client *c);
 /* After each change to what client_can_send() looks at. */
@@ -272,6 +274,8 @@ void replay_start(Client *c);
 /* ---- silence.c: what is done about a modem that does not answer ---- */
 
 void silence_on_timeout(Client *c);
+/* The machine has slept: asks why there were timeouts before that. */
+void silence_on_woken(Mux *m);
 /* CTL does answer. */
 void silence_on_ctl(Mux *m);
 /* So does a service. */
@@ -317,7 +321,7 @@ struct Mux {
         bool restored;  /* what the modem holds is known from an earlier run */
         bool ids_lost;  /* and what else it may hold is not: mux_open_lost() */
         bool check_wanted;
-        bool inhibited, quiet, detached;
+        bool opened, inhibited, quiet, detached;
         bool unsaved;
         MuxService *services;
         size_t n_services;
@@ -377,6 +381,11 @@ void mux_set_state(Mux *m, MuxState state, const char *reason);
 void mux_set_state_quietly(Mux *m, MuxState state, const char *reason);
 /* Ready or checking: ids can be had, used and given back. */
 bool mux_is_live(Mux *m);
+/* The state of one that waits for its port, or for its modem. */
+MuxState mux_get_waiting_state(Mux *m);
+void mux_start_anywhere(Mux *m);
+/* The schema's row of a request; NULL. */
+const SchemaMessage *mux_find_row(Mux *m, uint16_t service, uint16_t message);
 /* recover_run() is called at `usec`, or, if the mux is not ready then, as soon as it is. */
 void mux_recover_at(Mux *m, uint64_t usec);
 /* What mux_save() writes has changed: before anything is sent that depends on it; or when there is time. */

@@ -155,6 +155,10 @@ bool mux_is_live(Mux *m) {
         return m->state == MUX_READY || m->state == MUX_CHECKING;
 }
 
+MuxState mux_get_waiting_state(Mux *m) {
+        return m->was_ready ? MUX_RESETTING : MUX_STARTING;
+}
+
 /* Whether there was anything to change. */
 static bool mux_change_state(Mux *m, MuxState state, const char *reason) {
         bool was_live = mux_is_live(m);
@@ -205,7 +209,7 @@ void mux_recover_at(Mux *m, uint64_t usec) {
 
 void mux_save_now(Mux *m) {
         m->unsaved = false;
-        if (m->ops->on_save)
+        if (m->ops->on_save && !m->detached)
                 m->ops->on_save(m, m->userdata);
 }
 
@@ -222,6 +226,10 @@ bool mux_waits(Mux *m) {
                 if (t->state == TRANSACTION_IN_FLIGHT && !ctl_is_push(t->client, t->message))
                         return true;
         return false;
+}
+
+bool mux_is_busy(Mux *m) {
+        return mux_waits(m);
 }
 
 /* ---- sending ---- */
@@ -388,7 +396,7 @@ static void mux_on_frame(Port *p, const uint8_t *frame, size_t n_frame, void *us
 
 static void mux_on_port_state(Port *p, PortState state, const char *reason, void *userdata) {
         Mux *m = userdata;
-        MuxState waiting = m->was_ready ? MUX_RESETTING : MUX_STARTING;
+        MuxState waiting = mux_get_waiting_state(m);
 
         if (m->inhibited)
                 return;
@@ -408,6 +416,20 @@ static const PortOps port_ops = {
 
 /* ---- the object ---- */
 
+/* Answers to whoever had the port before us may still be in it. */
+void mux_start_anywhere(Mux *m) {
+        uint8_t start[3] = {};
+
+        if (getrandom(start, sizeof(start), GRND_NONBLOCK) < 0)
+                log_debug_errno(-errno, "%s: no random transaction id", port_get_uri(m->port));
+        m->next_transaction = read_le16(start);
+        m->next_ctl_transaction = start[2];
+}
+
+void mux_set_window(Mux *m, unsigned window) {
+        m->window = window > 0 ? window : MUX_WINDOW_DEFAULT;
+}
+
 int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, unsigned window,
             const MuxOps *ops, void *userdata) {
         _cleanup_(mux_freep) Mux *m = NULL;
@@ -419,7 +441,6 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
         *m = (Mux){
                 .event = sd_event_ref(event),
                 .vendor = vendor,
-                .window = window > 0 ? window : MUX_WINDOW_DEFAULT,
                 .ops = ops,
                 .userdata = userdata,
                 .owner.name = "qmid",
@@ -433,6 +454,7 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
                 .ctl_timeout_usec = CTL_TIMEOUT_USEC,
                 .ctl_probe_min_usec = CTL_PROBE_MIN_USEC,
         };
+        mux_set_window(m, window);
         TAILQ_INIT(&m->clients);
         TAILQ_INIT(&m->runnable);
         TAILQ_INIT(&m->active);
@@ -458,15 +480,8 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
         if (r < 0)
                 return r;
         m->can_lag = port_can_lag(m->port);
-        if (m->can_lag) {
-                /* Answers to whoever had the port before us may still be in it. */
-                uint8_t start[3] = {};
-
-                if (getrandom(start, sizeof(start), GRND_NONBLOCK) < 0)
-                        log_debug_errno(-errno, "%s: no random transaction id", port_uri);
-                m->next_transaction = read_le16(start);
-                m->next_ctl_transaction = start[2];
-        }
+        if (m->can_lag)
+                mux_start_anywhere(m);
 
         *ret = TAKE_PTR(m);
         return 0;
@@ -477,8 +492,11 @@ int mux_open(Mux *m) {
 
         if (m->state == MUX_BUSY)
                 mux_set_state(m, MUX_STARTING, NULL);
+        m->opened = true;
         if (m->inhibited)
                 return 0;
+        if (m->restored)
+                mux_save_now(m); /* other transaction ids than before */
         r = port_start(m->port);
         if (r < 0)
                 return r;

@@ -96,6 +96,10 @@ void mux_inhibit(Mux *m, const char *reason);
 void mux_uninhibit(Mux *m);
 /* While the machine goes to sleep, the mux sends nothing of its own. Requests go on. */
 void mux_quiesce(Mux *m, bool quiesce);
+/* Whether the modem owes an answer to something. */
+bool mux_is_busy(Mux *m);
+/* As mux_new() has it. */
+void mux_set_window(Mux *m, unsigned window);
 
 MuxState mux_get_state(Mux *m);
 const char *mux_get_state_reason(Mux *m); /* "" if there is none */

@@ -21,6 +21,18 @@ void silence_on_timeout(Client *c) {
                 ctl_probe_now(m);
 }
 
+void silence_on_woken(Mux *m) {
+        Client *c;
+
+        if (m->state != MUX_READY)
+                return;
+        TAILQ_FOREACH(c, &m->clients, entry)
+                if (c->suspect) {
+                        ctl_probe_now(m);
+                        return;
+                }
+}
+
 void silence_on_ctl(Mux *m) {
         Client *c;
 
