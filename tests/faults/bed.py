@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
+import qmux  # noqa: E402, F401: for the cases
 from dbusclient import NAME, Bus, DBusError  # noqa: E402
 from qmidtest import ROOT, World, build_folder, program  # noqa: E402
 
@@ -211,6 +212,11 @@ class Bed:
             (lingering if client["lingering"] else held).append(ident)
             pending += client.get("pending", 0)
         return sorted(held), sorted(lingering), pending
+
+    def has_own(self, service):
+        """Whether the daemon keeps an id of that service for itself."""
+        return any(c["service"] == service and c["owner"] == "qmid"
+                   for c in self.bus.call(self.sim.device, DEVICE, "ListClients", "a{sv}", {}))
 
     def settle(self):
         """Until what is under way is done. What does not add up then is in the row."""

@@ -14,10 +14,15 @@ class Scale:
 
     directory: object
     long: bool
+    soak: bool
     random: random.Random
 
     def of(self, short, long):
         return long if self.long else short
+
+    def some(self, usual, least, most):
+        """A number that matters little, and in a soak is another one each time."""
+        return self.random.randint(least, most) if self.soak else usual
 
 
 def case(fault):

@@ -2,9 +2,14 @@
 """Callers that are killed, that want what is another's, that do not read."""
 
 import os
+import resource
+import struct
 
-from bed import CLIENT, DEVICE, ERROR, Bed, Victim, eventually
+from bed import BOUND, CLIENT, DEVICE, Bed, Victim, eventually, qmux
 from case import case
+
+SEND_APDU = 0x003B
+GET_SIGNAL_INFO = 0x004F
 
 # ---- killed at each step of allocate, request, release
 
@@ -13,12 +18,12 @@ def open_client(bus, device, service="wds"):
     return bus.call(device, DEVICE, "OpenClient", "sa{sv}", service, {})
 
 
-def killed(scale, act, when, prepare=None):
+def killed(scale, act, when, prepare=(), begun=None, ended=None):
     """`act(bus, device, tell)` is what the victim does; `when(bed, victim, n)` returns when it is to be killed the
-    n-th time. Others go on asking, and notice nothing."""
+    n-th time. For each message `begun` the modem must see one `ended`. Others go on asking, and notice nothing."""
     with Bed(scale.directory) as bed, bed.callers(n=10, rate=500, mix="same,echo,own") as callers:
         device = bed.sim.device
-        for line in prepare or ():
+        for line in prepare:
             bed.sim.command(line)
         callers.start()
         callers.wait(lambda r: r["registered"] == callers.n)
@@ -35,10 +40,12 @@ def killed(scale, act, when, prepare=None):
         kill(3)
         bed.baseline()
         kill(scale.of(20, 200))
+        callers.wait(lambda r: r["requests"] >= 1000)
         bed.compare()
-        started, stopped = bed.sim.count("wds.start-network"), bed.sim.count("wds.stop-network")
-        bed.row.leaked += max(0, started - stopped)
-        bed.check(started <= stopped, f"{started} calls were started, {stopped} stopped")
+        if begun:
+            left = bed.sim.count(begun) - bed.sim.count(ended)
+            bed.row.leaked += abs(left)
+            bed.check(left == 0, f"{bed.sim.count(begun)} times {begun}, {bed.sim.count(ended)} times {ended}")
         report = callers.stop()
         bed.count(report)
         bed.broadcast(callers, report)
@@ -72,17 +79,26 @@ def killed_asking(scale):
         client = open_client(bus, device, "nas")
         bus.begin(client, "org.qmid1.Nas", "NetworkScan", "a{sv}", {})
 
-    return killed(scale, act, lambda bed, victim, n: bed.sim.wait_count("nas.network-scan", n))
+    return killed(scale, act, lambda bed, victim, n: bed.sim.wait_count("nas.network-scan", n),
+                  begun="nas.network-scan", ended="nas.abort")
+
+
+def start_network(bus, device, tell):
+    bus.begin(open_client(bus, device), "org.qmid1.Wds", "StartNetwork", "a{sv}", {})
 
 
 @case("kill -9 of a caller: data call being started")
 def killed_starting(scale):
-    """Its success comes when nobody is there any more."""
-    def act(bus, device, tell):
-        bus.begin(open_client(bus, device), "org.qmid1.Wds", "StartNetwork", "a{sv}", {})
+    return killed(scale, start_network, lambda bed, victim, n: bed.sim.wait_count("wds.start-network", n),
+                  ["delay 2000 wds.start-network"], "wds.start-network", "wds.abort")
 
-    return killed(scale, act, lambda bed, victim, n: bed.sim.wait_count("wds.start-network", n),
-                  ["delay 50 wds.start-network"])
+
+@case("kill -9 of a caller: data call started behind its back")
+def killed_too_late(scale):
+    """It cannot be aborted any more; its success comes when nobody is there."""
+    return killed(scale, start_network, lambda bed, victim, n: bed.sim.wait_count("wds.start-network", n),
+                  ["delay 50 wds.start-network", 'set wds.abort.!error = "invalid-transaction-id"'],
+                  "wds.start-network", "wds.stop-network")
 
 
 @case("kill -9 of a caller: data call up")
@@ -91,7 +107,17 @@ def killed_started(scale):
         bus.qmi(open_client(bus, device), "Wds", "StartNetwork")
         tell("is up")
 
-    return killed(scale, act, lambda bed, victim, n: victim.hear())
+    return killed(scale, act, lambda bed, victim, n: victim.hear(), (), "wds.start-network", "wds.stop-network")
+
+
+@case("kill -9 of a caller: logical channel open")
+def killed_channel(scale):
+    def act(bus, device, tell):
+        bus.qmi(open_client(bus, device, "uim"), "Uim", "OpenLogicalChannel", {"slot": 1})
+        tell("is open")
+
+    return killed(scale, act, lambda bed, victim, n: victim.hear(), (), "uim.open-logical-channel",
+                  "uim.logical-channel")
 
 
 @case("kill -9 of a caller: id being released")
@@ -201,6 +227,50 @@ def equal_transactions(scale):
         return bed.row
 
 
+class Socket:
+    """A client's socket: messages without frames, transactions of one's own."""
+
+    def __init__(self, bus, client):
+        self.socket = bus.call(client, CLIENT, "OpenSocket", "a{sv}", {}).to_socket()
+        self.socket.settimeout(BOUND)
+
+    def send(self, transaction, message, tlvs):
+        data = qmux.pack_tlvs(tlvs)
+        self.socket.send(struct.pack("<BHHH", 0, transaction, message, len(data)) + data)
+
+    def receive(self):
+        """The next response: (transaction, TLVs)."""
+        while True:
+            flags, transaction, _, _ = struct.unpack_from("<BHHH", packet := self.socket.recv(65536))
+            if flags == 2:
+                return transaction, dict(qmux.unpack_tlvs(packet[7:]))
+
+
+@case("two sockets with equal transactions")
+def equal_socket_transactions(scale):
+    """Two programs that bring their own codec count alike."""
+    with Bed(scale.directory) as bed:
+        callers = [bed.world.connect(), bed.world.connect()]
+        sockets = [Socket(bus, open_client(bus, bed.sim.device, "uim")) for bus in callers]
+
+        def ask(transactions):
+            for n in transactions:
+                apdus = [b"one" + n.to_bytes(4, "big"), b"two" + n.to_bytes(4, "big")]
+                for s, apdu in zip(sockets, apdus):
+                    s.send(n, SEND_APDU, [(0x01, b"\1"), (0x02, struct.pack("<H", len(apdu)) + apdu)])
+                bed.row.injected += 1
+                for s, apdu in zip(sockets, apdus):
+                    answer = bed.ask(s.receive)
+                    if answer and answer != (n, {0x02: b"\0\0\0\0", 0x10: struct.pack("<H", len(apdu)) + apdu}):
+                        bed.row.overheard += 1
+
+        ask(range(1, 21))
+        bed.baseline()
+        ask(range(21, 21 + scale.of(300, 5000)))
+        bed.compare()
+        return bed.row
+
+
 # ---- limits
 
 
@@ -230,12 +300,17 @@ def ten_ids(scale):
 
 @case("callers that never read")
 def never_reads(scale):
-    """One does not read its signals, another not its answers, a third not its trace."""
+    """One does not read its signals, another not its answers, a third not its trace, a fourth not its socket."""
     with Bed(scale.directory) as bed, bed.callers(n=10, rate=1000) as callers:
         device = bed.sim.device
-        deaf, asking, tracing = (bed.world.connect() for _ in range(3))
+        deaf, asking, tracing, raw = (bed.world.connect() for _ in range(4))
         deaf.qmi(device, "Nas", "RegisterIndications", {"signal_info": True})
-        tracing.call(device, DEVICE, "OpenTrace", "a{sv}", {})
+        trace = tracing.call(device, DEVICE, "OpenTrace", "a{sv}", {})
+        client = open_client(raw, device, "nas")
+        raw.qmi(client, "Nas", "RegisterIndications", {"signal_info": True})
+        mute = Socket(raw, client)
+        for n in range(100):
+            mute.send(n, GET_SIGNAL_INFO, [])
         callers.start()
         callers.wait(lambda r: r["registered"] == callers.n)
 
@@ -250,17 +325,22 @@ def never_reads(scale):
         callers.stop()
         bed.baseline()
         callers.start()
-        flood(scale.of(5000, 100000))
+        flood(scale.of(20000, 200000))
+        callers.wait(lambda r: r["requests"] >= 1000)
         bed.count(callers.stop())
         bed.compare()
+        lost = raw.get(client, CLIENT, "LostIndications")
+        bed.check(lost > 0, "the socket that nobody reads lost no indication")
+        # It was not forgotten: what it asked is answered, in order, as soon as it reads.
+        for n in range(100):
+            bed.check(mute.receive()[0] == n, "a response on a socket is lost")
+        del trace
         return bed.row
 
 
 @case("no descriptor left")
 def descriptors(scale):
     """The process has no more of them; then a caller has no more of its share."""
-    import resource
-
     with Bed(scale.directory) as bed, bed.callers(n=5, rate=500) as callers:
         device = bed.sim.device
         callers.start()
@@ -291,10 +371,11 @@ def descriptors(scale):
         use_up(2)
         bed.baseline()
         use_up(scale.of(20, 200))
+        callers.wait(lambda r: r["requests"] >= 1000)
         bed.compare()
         bed.count(callers.stop())
         return bed.row
 
 
-NO_DESCRIPTOR = (ERROR + "LimitsExceeded", "org.freedesktop.DBus.Error.LimitsExceeded",
+NO_DESCRIPTOR = ("LimitsExceeded", "org.freedesktop.DBus.Error.LimitsExceeded",
                  "System.Error.EMFILE", "org.freedesktop.DBus.Error.NoMemory")

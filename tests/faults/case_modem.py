@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A modem that answers badly, late, or not at all."""
 
-from bed import Bed
+from bed import DEVICE, Bed
 from case import case
 
 # A request that got no good answer says so in its own time; none is silently given another's.
@@ -12,10 +12,10 @@ TIMEOUT = 0.2
 def one_in(scale, command, n_th=20, allowed=NO_ANSWER, callers=50, options=""):
     """One answer in so many is struck, while callers ask. Where requests fail of it, a shorter time limit keeps the
     few that may be in flight from being all those that wait for nothing."""
-    times = scale.of(60, 1000)
+    times, n_th = scale.of(60, 1000), scale.some(n_th, 5, 40)
     fault = command.split()[0]
     with Bed(scale.directory) as bed, \
-            bed.callers(n=callers, rate=400 if allowed else 1000, timeout=TIMEOUT if allowed else 10,
+            bed.callers(n=scale.some(callers, 1, 100), rate=400 if allowed else 1000, timeout=TIMEOUT if allowed else 10,
                         mix="same:2,echo:5,own:5") as callers:
         # Client ids and registrations are there before anything breaks.
         callers.start()
@@ -97,6 +97,60 @@ def noise(scale):
 @case("answers of a wrong length, 1 in 20")
 def bad_length(scale):
     return one_in(scale, "bad-length")
+
+
+@case("client ids given too late")
+def late_allocations(scale):
+    """Who asked has been told so by then; the id goes back."""
+    with Bed(scale.directory) as bed:
+
+        def allocate(n):
+            callers = [bed.world.connect() for _ in range(n)]
+            before = bed.sim.count("ctl.allocate-client-id")
+            bed.sim.command("late 100 ctl.allocate-client-id by 5500")  # what is asked of CTL has 5 s
+            asked = [bus.begin(bed.sim.device, DEVICE, "OpenClient", "sa{sv}", "wms", {}) for bus in callers]
+            for bus, serial in zip(callers, asked):
+                bed.ask(lambda: bus.end(serial), "Timeout", "Qmi.ClientIdsExhausted")
+                bed.row.injected += 1
+            bed.sim.command("late 0")
+            bed.check(bed.sim.count("ctl.allocate-client-id") > before, "nothing was allocated")
+            bed.sim.wait_count("clients.wms", "=0" if not bed.has_own("wms") else "=1")
+
+        allocate(4)
+        bed.baseline()
+        allocate(scale.of(4, 40))
+        bed.compare()
+        return bed.row
+
+
+@case("the modem falls silent, and speaks again")
+def silent(scale):
+    allowed = ("Timeout", "DeviceGone", "NotReady")
+    with Bed(scale.directory) as bed, bed.callers(n=10, rate=200, timeout=0.5) as callers:
+        callers.start()
+        callers.wait(lambda r: r["registered"] == callers.n)
+
+        def fall_silent(n):
+            for _ in range(n):
+                failed = sum(callers.report()["errors"].values())
+                bed.sim.command("silent on")
+                callers.wait(lambda r: sum(r["errors"].values()) > failed + scale.some(20, 1, 200))
+                bed.sim.command("silent off")
+                answered = callers.report()["answered"]
+                callers.wait(lambda r: r["answered"] > answered + 100)
+                bed.row.injected += 1
+            bed.wait_ready()
+
+        fall_silent(2)
+        callers.stop()
+        bed.baseline()
+        callers.start()
+        fall_silent(scale.of(3, 30))
+        report = callers.stop()
+        bed.compare()
+        bed.count(report, *allowed)
+        bed.broadcast(callers, report)
+        return bed.row
 
 
 @case("unplugged with 100 requests in flight")

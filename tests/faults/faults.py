@@ -36,7 +36,7 @@ def run_here(name, options):
     """Runs a case in this process; its row goes to standard output as JSON."""
     fault, function = CASES[name]
     with tempfile.TemporaryDirectory(prefix="q-") as directory:
-        row = function(Scale(pathlib.Path(directory), options.long, random.Random(options.seed)))
+        row = function(Scale(pathlib.Path(directory), options.long, bool(options.soak), random.Random(options.seed)))
     row.fault = fault
     print(json.dumps(dataclasses.asdict(row)))
 
@@ -46,6 +46,8 @@ def run_apart(name, options, seed):
     command = [sys.executable, "-B", __file__, "--here", f"--seed={seed}", name]
     if options.long:
         command.append("--long")
+    if options.soak:
+        command.append("--soak=1")
     done = subprocess.run(command, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     if done.returncode == 0 and lines:
