@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
 #include <time.h>
 
 #include "mux/mux-internal.h"
@@ -11,23 +12,6 @@ static uint64_t realtime_usec(void) {
         return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
 }
 
-bool client_can_send(Client *c) {
-        Request *r = TAILQ_FIRST(&c->requests);
-
-        return r && c->state == CLIENT_READY && !c->stale && c->n_in_flight < c->window &&
-               !transaction_stands_in_the_way(c, r);
-}
-
-static void client_set_runnable(Client *c, bool runnable) {
-        if (c->runnable == runnable)
-                return;
-        c->runnable = runnable;
-        if (runnable)
-                TAILQ_INSERT_TAIL(&c->mux->runnable, c, runnable_entry);
-        else
-                TAILQ_REMOVE(&c->mux->runnable, c, runnable_entry);
-}
-
 static void client_set_ending(Client *c, bool ending) {
         if (c->ending == ending)
                 return;
@@ -38,14 +22,33 @@ static void client_set_ending(Client *c, bool ending) {
                 TAILQ_REMOVE(&c->mux->ending, c, ending_entry);
 }
 
-void client_update(Client *c) {
-        if (c != c->mux->ctl) /* which has no turn to wait for */
-                client_set_runnable(c, client_can_send(c));
+void client_set_starved(Client *c, bool starved) {
+        if (c->starved == starved)
+                return;
+        c->starved = starved;
+        if (starved)
+                TAILQ_INSERT_TAIL(&c->mux->starved, c, starved_entry);
+        else
+                TAILQ_REMOVE(&c->mux->starved, c, starved_entry);
 }
 
-void client_requeue(Client *c) {
-        client_set_runnable(c, false);
-        client_update(c);
+void client_set_shared(Client *c, bool shared) {
+        if (c->shared == shared)
+                return;
+        c->shared = shared;
+        if (shared)
+                TAILQ_INSERT_TAIL(&c->mux->shared, c, shared_entry);
+        else
+                TAILQ_REMOVE(&c->mux->shared, c, shared_entry);
+}
+
+Client *mux_find_shared_client(Mux *m, uint16_t service) {
+        Client *c;
+
+        TAILQ_FOREACH(c, &m->shared, shared_entry)
+                if (c->service == service)
+                        break;
+        return c;
 }
 
 /* The one writer of the state. */
@@ -73,23 +76,44 @@ int client_new_internal(Client **ret, Mux *m, uint16_t service, const Owner *own
                 .key = m->next_key++,
                 .retry_usec = UINT64_MAX,
         };
-        TAILQ_INIT(&c->requests);
+        client_init_lanes(c);
         TAILQ_INIT(&c->transactions);
+        TAILQ_INIT(&c->started);
         TAILQ_INIT(&c->registrations);
         TAILQ_INSERT_TAIL(&m->clients, c, entry);
         *ret = c;
         return 0;
 }
 
+/* Whether there is anything that all can share a client for. */
+static bool service_is_shared(Mux *m, uint16_t service) {
+        const SchemaService *s = schema_service_by_id(service, m->vendor);
+
+        for (uint16_t i = 0; s && i < s->n_messages; i++) {
+                uint8_t kind = schema_messages[s->first_message + i].kind;
+
+                if (kind == KIND_QUERY || kind == KIND_COMMAND)
+                        return true;
+        }
+        return false;
+}
+
 int client_new(Client **ret, Mux *m, uint16_t service, const Owner *owner, const ClientOps *ops,
                void *userdata) {
         _cleanup_(client_freep) Client *c = NULL;
+        Client *shared;
         int r;
 
         if (!mux_is_live(m))
                 return -ENODEV;
         if (service == QMI_SERVICE_CTL || !mux_has_service(m, service))
                 return -EOPNOTSUPP;
+        if (owner != &m->owner && service_is_shared(m, service)) {
+                /* Before the modem's ids go to others, there is one for what all may ask. */
+                r = mux_get_shared_client(m, service, &shared);
+                if (r < 0)
+                        return r;
+        }
         r = client_new_internal(&c, m, service, owner, ops, userdata);
         if (r < 0)
                 return r;
@@ -104,15 +128,12 @@ int mux_get_shared_client(Mux *m, uint16_t service, Client **ret) {
         Client *c;
         int r;
 
-        TAILQ_FOREACH(c, &m->clients, entry)
-                if (c->shared && c->service == service)
-                        break;
+        c = mux_find_shared_client(m, service);
         if (!c) {
                 r = client_new(&c, m, service, &m->owner, NULL, NULL);
                 if (r < 0)
                         return r;
-                c->shared = true;
-                c->window = m->window;
+                client_set_shared(c, true);
         } else if (c->state == CLIENT_ENDED) {
                 /* The modem took its id back, or had none for it: it gets a new one. */
                 if (!mux_is_live(m))
@@ -121,57 +142,96 @@ int mux_get_shared_client(Mux *m, uint16_t service, Client **ret) {
                 if (r < 0)
                         return r;
                 c->id = 0;
+                c->retried = false;
                 client_set_state(c, CLIENT_ALLOCATING);
         }
         *ret = c;
         return 0;
 }
 
-/* Drops its requests without a word to whoever made them, and calls off what is under way. */
-static void client_drop_requests(Client *c) {
-        Transaction *t, *next_t;
-        Request *r, *next_r;
+static void drop_from_queue(RequestQueue *queue, Client *c) {
+        Request *r, *next;
 
-        check_stop(c);
-        for (r = TAILQ_FIRST(&c->mux->failed); r; r = next_r) {
-                next_r = TAILQ_NEXT(r, entry);
+        for (r = TAILQ_FIRST(queue); r; r = next) {
+                next = TAILQ_NEXT(r, entry);
                 if (r->client == c)
                         (void) request_cancel(r);
         }
-        while ((r = TAILQ_LAST(&c->requests, RequestQueue))) /* the last one first, so that none moves up */
-                (void) request_cancel(r);
-        for (t = TAILQ_FIRST(&c->transactions); t; t = next_t) {
-                next_t = TAILQ_NEXT(t, entry);
+}
+
+static Lane *first_lane_with_requests(Client *c) {
+        Lane *l;
+
+        TAILQ_FOREACH(l, &c->lanes, entry)
+                if (!TAILQ_EMPTY(&l->requests))
+                        break;
+        return l;
+}
+
+static Transaction *first_transaction_with_request(Client *c) {
+        Transaction *t;
+
+        TAILQ_FOREACH(t, &c->transactions, entry)
                 if (t->request)
-                        (void) request_cancel(t->request);
-        }
+                        break;
+        return t;
+}
+
+/* Drops its requests without a word to whoever made them, and calls off what is under way. */
+static void client_drop_requests(Client *c) {
+        Transaction *t;
+        Lane *l;
+
+        check_stop(c);
+        drop_from_queue(&c->mux->told, c);
+        drop_from_queue(&c->mux->failed, c);
+        while ((l = first_lane_with_requests(c)))
+                /* The last one first, so that none moves up. */
+                (void) request_cancel(TAILQ_LAST(&l->requests, RequestQueue));
+        while ((t = first_transaction_with_request(c)))
+                (void) request_cancel(t->request);
 }
 
 /* It may be anything, also half made. */
 Client *client_free(Client *c) {
         Transaction *t;
+        uint16_t service;
+        bool had_id;
+        Mux *m;
 
         if (!c)
                 return NULL;
 
+        m = c->mux;
+        service = c->service;
+        had_id = c->lingering;
         client_drop_requests(c);
         while ((t = TAILQ_FIRST(&c->transactions)))
                 transaction_free(t);
+        while (!TAILQ_EMPTY(&c->started))
+                (void) started_free(c, TAILQ_FIRST(&c->started));
         (void) request_cancel(TAKE_PTR(c->ctl_request));
+        client_set_starved(c, false);
+        client_set_shared(c, false);
         client_set_mute(c, false);
-        client_set_runnable(c, false);
         client_set_ending(c, false);
-        TAILQ_REMOVE(&c->mux->clients, c, entry);
-        if (c->mux->on_released)
-                mux_flush_later(c->mux);
+        if (m->exhausted == c)
+                m->exhausted = NULL;
+        TAILQ_REMOVE(&m->clients, c, entry);
         replay_clear(c);
-        mux_save_later(c->mux);
+        mux_save_later(m);
         free(c->end_reason);
         free(c);
+        if (had_id)
+                ctl_on_id_free(m, service);
+        if (m->on_released)
+                mux_flush_later(m);
         return NULL;
 }
 
 void client_linger(Client *c) {
+        Transaction *t;
+
         if (c->state != CLIENT_READY) {
                 /* There is no id to give back. One that is on its way is given back by whoever sees it come.
                  */
@@ -179,13 +239,23 @@ void client_linger(Client *c) {
                 return;
         }
 
-        c->shared = false;
         c->lingering = true;
         c->ops = NULL;
         c->owner = &c->mux->owner;
         mux_save_later(c->mux);
         client_drop_requests(c);
-        if (c->n_in_flight == 0 && c->mux->state == MUX_READY)
+        client_set_shared(c, false);
+        /* However long that may take otherwise. */
+        TAILQ_FOREACH(t, &c->transactions, entry)
+                transaction_hurry(t, mux_now(c->mux) + RELEASE_WAIT_USEC);
+        client_go_on(c);
+}
+
+void client_go_on(Client *c) {
+        if (!c->lingering || c->n_in_flight > 0 || c->n_results > 0 || c->ctl_request ||
+            c->mux->state != MUX_READY)
+                return;
+        if (!undo_all(c) || c->n_in_flight == 0)
                 ctl_release(c);
 }
 
@@ -207,6 +277,7 @@ int client_set_owner(Client *c, const Owner *owner, const Owner *to) {
 
 void client_start(Client *c, uint8_t id) {
         c->id = id;
+        c->retried = false;
         c->since_usec = realtime_usec();
         client_set_state(c, CLIENT_READY);
 }
@@ -222,11 +293,14 @@ void client_end(Client *c, RequestState state, int error, const char *reason) {
         (void) request_cancel(TAKE_PTR(c->ctl_request));
         check_stop(c);
         client_set_mute(c, false);
+        client_set_starved(c, false);
         c->allocation_error = error;
         free(c->end_reason);
         c->end_reason = reason ? strdup(reason) : NULL;
         client_set_state(c, CLIENT_ENDED);
         client_fail_requests(c, state, error, false);
+        while (!TAILQ_EMPTY(&c->started))
+                (void) started_free(c, TAILQ_FIRST(&c->started));
         if (c->ops)
                 client_set_ending(c, true);
 }
@@ -242,25 +316,26 @@ static Transaction *first_transaction(Client *c, bool but_expired) {
 
 void client_fail_requests(Client *c, RequestState state, int error, bool late) {
         Transaction *t;
-        Request *r;
+        Lane *l;
 
         /* In the order in which they were made: first what is on the wire. */
         while ((t = first_transaction(c, late))) {
                 if (t->request)
                         request_fail(t->request, state, (uint16_t) MAX(error, 0));
-                if (late && t->state == TRANSACTION_IN_FLIGHT)
-                        transaction_expire(t);
+                if (late)
+                        transaction_give_up(t);
                 else
                         transaction_free(t);
         }
-        while ((r = TAILQ_FIRST(&c->requests)))
-                request_fail(r, state, (uint16_t) MAX(error, 0));
+        while ((l = first_lane_with_requests(c)))
+                request_fail(TAILQ_FIRST(&l->requests), state, (uint16_t) MAX(error, 0));
         client_update(c);
         mux_flush_later(c->mux);
 }
 
 void client_lose(Client *c, const char *reason) {
         Mux *m = c->mux;
+        char text[160];
 
         if (c->lingering) {
                 (void) client_free(c);
@@ -269,6 +344,14 @@ void client_lose(Client *c, const char *reason) {
         if (c->shared) {
                 /* It is allocated anew when it is needed. */
                 client_end(c, REQUEST_GONE, 0, reason);
+                return;
+        }
+        if (!TAILQ_EMPTY(&c->started)) {
+                const SchemaMessage *undo = TAILQ_FIRST(&c->started)->undo;
+
+                (void) snprintf(text, sizeof(text), "%s, and what %s is there to end is gone", reason,
+                                schema_string(undo->name));
+                client_end(c, REQUEST_GONE, 0, text);
                 return;
         }
 
@@ -366,7 +449,8 @@ bool client_is_lingering(Client *c) {
 }
 
 bool client_is_plain(Client *c) {
-        return c->n_waiting == 0 && c->n_in_flight == 0;
+        return c->lane.n_waiting == 0 && c->n_in_flight == 0 && c->n_results == 0 &&
+               TAILQ_EMPTY(&c->started) && TAILQ_EMPTY(&c->registrations);
 }
 
 uint64_t client_get_n_requests(Client *c) {

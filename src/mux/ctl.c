@@ -14,6 +14,8 @@
 #define CTL_INVALID_CLIENT_ID 0x0025
 #define CTL_SYNC              0x0027
 
+#define ERROR_CLIENT_IDS_EXHAUSTED 0x0005 /* errors.csv */
+
 #define CTL_TLV 0x01 /* the one TLV that matters in each of them, besides the result */
 
 static int ctl_request(Request **ret, Mux *m, uint16_t message, const uint8_t *bytes, size_t n_bytes,
@@ -201,7 +203,7 @@ void ctl_stop(Mux *m) {
         /* Nobody waits for what is left: clients cancel theirs when they end. What is under way will hardly
          * be answered, and must not keep Get Version Info from being sent; but if it is answered, it is
          * known. */
-        while ((r = TAILQ_LAST(&m->ctl->requests, RequestQueue)))
+        while ((r = TAILQ_LAST(&m->ctl->lane.requests, RequestQueue)))
                 (void) request_cancel(r);
         while ((t = first_in_flight(m->ctl))) {
                 (void) request_cancel(t->request);
@@ -315,6 +317,62 @@ static void end_holder(Mux *m, uint8_t service, uint8_t id) {
                 client_lose(c, "the modem gave the client id to somebody else");
 }
 
+/* How many are on their way back, less those who wait for one. */
+static long count_free_ids(Mux *m, uint16_t service) {
+        long n = 0;
+        Client *c;
+
+        TAILQ_FOREACH(c, &m->clients, entry)
+                n += c->service == service && c->lingering;
+        TAILQ_FOREACH(c, &m->starved, starved_entry)
+                n -= c->service == service;
+        return n;
+}
+
+/* The modem has no id left. Whether there will be one. */
+static bool wait_for_id(Client *c) {
+        Mux *m = c->mux;
+        bool waits;
+
+        if (c->retried)
+                return false;
+        c->retried = true;
+        waits = count_free_ids(m, c->service) > 0;
+        client_set_starved(c, true);
+        if (waits)
+                return true;
+
+        m->exhausted = c;
+        waits = m->ops->on_exhausted && m->ops->on_exhausted(m, c->service, m->userdata);
+        if (m->exhausted != c)
+                return true; /* it went itself */
+        m->exhausted = NULL;
+        if (!c->starved)
+                return true;
+        if (!waits)
+                client_set_starved(c, false);
+        else if (count_free_ids(m, c->service) < 0)
+                ctl_on_id_free(m, c->service); /* it was back at once */
+        return waits;
+}
+
+void ctl_on_id_free(Mux *m, uint16_t service) {
+        Client *c;
+        int r;
+
+        TAILQ_FOREACH(c, &m->starved, starved_entry)
+                if (c->service == service)
+                        break;
+        if (!c)
+                return;
+        client_set_starved(c, false);
+        r = m->state == MUX_READY ? ctl_allocate(c) : -ENODEV;
+        if (r < 0) {
+                client_end(c, REQUEST_NO_CLIENT, r, NULL);
+                mux_flush_later(m);
+        }
+}
+
 static void on_allocated(const RequestOutcome *outcome, void *userdata) {
         uint8_t service = 0, id = 0;
         Client *c = userdata;
@@ -329,6 +387,8 @@ static void on_allocated(const RequestOutcome *outcome, void *userdata) {
                 if (error == 0 && service != c->service)
                         error = -EBADMSG;
         }
+        if (error == ERROR_CLIENT_IDS_EXHAUSTED && !c->lost && wait_for_id(c))
+                return;
         if (error != 0) {
                 log_debug("%s: no client id of service 0x%02x: %s %d", port_get_uri(m->port), c->service,
                           error > 0 ? "QMI error" : "errno", error);
@@ -402,9 +462,30 @@ static void on_stray_released(const RequestOutcome *outcome, void *userdata) {
         tell_release(userdata, outcome);
 }
 
+/* Nobody has waited for it. */
+static void release_stray(Mux *m, uint8_t service, uint8_t id) {
+        int r;
+
+        r = ctl_release_id(m, service, id, NULL, on_stray_released, m);
+        if (r < 0)
+                log_warning_errno(r, "%s: client id %u of service 0x%02x is not given back",
+                                  port_get_uri(m->port), id, service);
+}
+
+static bool is_allocation(const QmiMessage *message, uint8_t *ret_service, uint8_t *ret_id) {
+        return message->id == CTL_ALLOCATE && tlv_result(message->tlvs, message->n_tlvs) == 0 &&
+               read_allocated_id(message, ret_service, ret_id) >= 0;
+}
+
+void ctl_on_stray_response(Mux *m, const QmiMessage *message) {
+        uint8_t service, id;
+
+        if (is_allocation(message, &service, &id) && !mux_find_client(m, service, id))
+                release_stray(m, service, id);
+}
+
 void ctl_on_late_response(Mux *m, const QmiMessage *message) {
         uint8_t service, id;
-        int r;
 
         if (message->id == CTL_GET_VERSION_INFO && !mux_is_live(m))
                 /* A modem that takes longer than we wait would else never become ready. */
@@ -415,13 +496,9 @@ void ctl_on_late_response(Mux *m, const QmiMessage *message) {
                 silence_on_ctl(m);
         } else if (message->id == CTL_SYNC && tlv_result(message->tlvs, message->n_tlvs) == 0)
                 ctl_restart(m, SYNC_DONE);
-        else if (message->id == CTL_ALLOCATE && tlv_result(message->tlvs, message->n_tlvs) == 0 &&
-                 read_allocated_id(message, &service, &id) >= 0) {
+        else if (is_allocation(message, &service, &id)) {
                 end_holder(m, service, id);
-                r = ctl_release_id(m, service, id, NULL, on_stray_released, m);
-                if (r < 0)
-                        log_warning_errno(r, "%s: client id %u of service 0x%02x is not given back",
-                                          port_get_uri(m->port), id, service);
+                release_stray(m, service, id);
                 mux_flush(m);
         }
 }

@@ -8,16 +8,22 @@
 
 /* What the files of the mux know of each other.
  *
- * A Request is what somebody wants, a Transaction is what is on the wire. A request waits in its client's
- * queue until the windows let it out and then has a transaction; either may outlive the other: a request
- * that nobody waits for any more leaves its transaction behind, one that timed out leaves its transaction's
- * id taken. */
+ * A Request is what somebody wants, a Transaction is what is on the wire. A request waits in a Lane, that of
+ * its requester on its client, until the windows let it out and then has a transaction; either may outlive
+ * the other: a request that nobody waits for any more leaves its transaction behind, one that timed out
+ * leaves its transaction's id taken. Equal requests that are asked once make a Query. What succeeded, and is
+ * to be undone when its owner goes, leaves a Started behind. */
 
 typedef struct Transaction Transaction;
+typedef struct Lane Lane;
+typedef struct Query Query;
+typedef struct Started Started;
 typedef struct Registration Registration;
 typedef TAILQ_HEAD(RequestQueue, Request) RequestQueue;
 typedef TAILQ_HEAD(ClientQueue, Client) ClientQueue;
 typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
+typedef TAILQ_HEAD(LaneQueue, Lane) LaneQueue;
+typedef TAILQ_HEAD(StartedQueue, Started) StartedQueue;
 
 #define FRAME_OVERHEAD     (QMUX_HEADER_SIZE + 7U) /* of a frame, with the longer message header */
 #define CTL_WINDOW         4U
@@ -46,14 +52,24 @@ typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
 #define UNASKED_MAX  3U
 #define UNASKED_USEC (10 * USEC_PER_SEC)
 
+/* How long each step of giving up a client may take: its requests, what undoes what it started. */
+#define RELEASE_WAIT_USEC (5 * USEC_PER_SEC)
+
 /* ---- request.c ---- */
 
 struct Request {
         TAILQ_ENTRY(Request) entry;
-        RequestQueue *queue; /* the client's, or the mux's of failed ones; NULL while it has a transaction */
+        TAILQ_ENTRY(Request) query_entry;
+        RequestQueue *queue; /* the lane's, or one of the mux's of those that are to be told; NULL while it
+                                has a transaction, or waits for another's */
         Client *client;
+        const Owner *requester;
+        Lane *lane;   /* NULL: it takes no turn, or had it */
+        Query *query; /* NULL: it is asked for itself alone */
         Transaction *transaction;
-        const SchemaMessage *schema;
+        const SchemaMessage *schema; /* as RequestSpec */
+        const SchemaMessage *row;    /* NULL: the schema does not know it */
+        bool changes;                /* is no query, as far as is known */
         uint16_t message;
         uint64_t timeout_usec;
         RequestDone done;
@@ -70,7 +86,9 @@ void request_send(Request *r);
 int request_send_now(Request **ret, Client *c, const RequestSpec *spec);
 /* Takes it out of its queue or from its transaction and has it fail when the mux flushes. */
 void request_fail(Request *r, RequestState state, uint16_t error);
-/* The one that calls back. The request is gone afterwards. */
+/* It takes no turn any more: it was answered, or another is sent for it. */
+void request_leave_lane(Request *r);
+/* The one that calls back: this one, and whoever waits for its answer. They are gone afterwards. */
 void request_complete(Request *r, const RequestOutcome *outcome);
 void request_free(Request *r);
 
@@ -88,12 +106,18 @@ struct Transaction {
         TAILQ_ENTRY(Transaction) entry;  /* in its client */
         TAILQ_ENTRY(Transaction) active; /* in the mux, while it has a deadline */
         Client *client;
-        Request *request; /* NULL: nobody waits */
+        Lane *lane;                 /* that takes its turns; NULL: none */
+        Request *request;           /* NULL: nobody waits */
+        const SchemaMessage *row;   /* NULL: the schema does not know it */
+        const SchemaMessage *await; /* the row whose result is waited for after a success; NULL: none */
+        bool abandoned;             /* whoever asked has gone or given up: a success is undone */
         TransactionState state;
         uint16_t id, message;
         uint64_t deadline_usec; /* CLOCK_MONOTONIC; of an expired one: when its id is free again */
         QmiMessage response;    /* in state TRANSACTION_RESULT */
         uint8_t *response_tlvs;
+        uint8_t *request_tlvs; /* kept where they matter for what is to be undone */
+        size_t n_request_tlvs;
 };
 
 /* Sends a message on a client, whatever the windows say. `request` may be NULL. 0, -ENOMEM, -EAGAIN (no
@@ -101,8 +125,8 @@ struct Transaction {
 int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t *tlvs, size_t n_tlvs,
                     uint64_t timeout_usec);
 void transaction_free(Transaction *t);
-/* Gives up one that is in flight; its id rests. */
-void transaction_expire(Transaction *t);
+/* Nothing more can be sent about it: its id rests, and a late success counts. It may be gone afterwards. */
+void transaction_give_up(Transaction *t);
 /* How many transaction ids there are in one half of them. */
 static inline uint16_t transaction_half(uint16_t service) {
         return service == QMI_SERVICE_CTL ? 0x80 : 0x8000;
@@ -112,6 +136,10 @@ void transaction_complete(Transaction *t, RequestState state, const QmiMessage *
                           const QmiMessage *indication);
 /* A response that is its. */
 void transaction_on_response(Transaction *t, const QmiMessage *m);
+/* The same for one that has expired, which is gone then. */
+void transaction_on_late_response(Transaction *t, const QmiMessage *m);
+/* Whoever waited does so no more: aborts what can be aborted. It may be gone afterwards. */
+void transaction_abandon(Transaction *t);
 /* The one of a client that a response answers, expired or not; NULL. */
 Transaction *transaction_find(Client *c, const QmiMessage *m);
 /* The one of a client that an indication brings the result of; NULL. */
@@ -120,13 +148,87 @@ void transaction_on_result(Transaction *t, const QmiMessage *m);
 /* Whether the request's result could not be told from that of one that is under way: there is no token. */
 bool transaction_stands_in_the_way(Client *c, const Request *r);
 void transaction_on_deadline(Transaction *t);
+/* It has until then at most. */
+void transaction_hurry(Transaction *t, uint64_t deadline_usec);
+
+/* ---- lane.c ---- */
+
+struct Lane {
+        TAILQ_ENTRY(Lane) entry; /* in its client */
+        TAILQ_ENTRY(Lane) runnable_entry;
+        Client *client;
+        const Owner *requester; /* NULL: the owner; never looked into */
+        RequestQueue requests;
+        unsigned n_in_flight;
+        size_t n_waiting; /* requests in the queue, and those that wait for their result */
+        size_t n_changes; /* requests, waiting or sent, that are no queries */
+        bool runnable;    /* in the mux's queue of those that may send */
+};
+
+void client_init_lanes(Client *c);
+/* NULL: that requester has nothing under way. */
+Lane *lane_find(Client *c, const Owner *requester);
+int lane_get(Client *c, const Owner *requester, Lane **ret);
+/* Whether it may send the first of its requests, as far as the client is concerned. */
+bool lane_can_send(Lane *l);
+/* After each change to what lane_can_send() looks at. It is gone afterwards if it is empty. */
+void lane_update(Lane *l);
+/* Sends the first; may be gone afterwards. */
+void lane_send(Lane *l);
+
+/* ---- join.c ---- */
+
+struct Query {
+        Client *client;
+        uint16_t message, result; /* these five are equal in all its requests */
+        uint64_t timeout_usec;
+        uint8_t *tlvs;
+        size_t n_tlvs;
+        TAILQ_HEAD(, Request) requests;
+        Request *sent;      /* the one that is in flight for all; NULL: none is */
+        uint64_t n_changes; /* of the client, when it was made */
+        uint64_t n_effects; /* of the client, when it was sent */
+        bool open;          /* others may join: the client knows it */
+};
+
+/* Has a new request join its equals. True: one of them is in flight, and it is not to be sent itself. */
+bool join_new(Request *r);
+/* It asks for all its equals, which wait no longer for their turns. */
+void join_on_sent(Request *r);
+/* The next one that waits for the answer to this one, which is in flight; NULL. */
+Request *join_heir(const Request *r);
+void join_leave(Request *r);
+/* A request was made that is no query; it was answered, or the service indicated something. Afterwards it
+ * may say other things than before. */
+void join_on_change(Mux *m, uint16_t service);
+void join_on_effect(Mux *m, uint16_t service);
+
+/* ---- undo.c ---- */
+
+/* Something that a client began and that the modem would go on with when the client is gone. */
+struct Started {
+        TAILQ_ENTRY(Started) entry;
+        const SchemaMessage *undo;
+        size_t n_tlvs;
+        uint8_t tlvs[]; /* of the message that undoes it */
+};
+
+int started_new(Client *c, const SchemaMessage *undo, const uint8_t *tlvs, size_t n_tlvs);
+Started *started_free(Client *c, Started *s);
+/* Something that can be undone succeeded: it is remembered, or undone at once if nobody wants it. */
+void undo_on_success(const Transaction *t, const QmiMessage *response, const QmiMessage *indication);
+/* A request succeeded; if it undid something itself, then that is forgotten. */
+void undo_on_undone(const Transaction *t);
+/* Undoes all that the client began. Whether there was anything. */
+bool undo_all(Client *c);
 
 /* ---- client.c ---- */
 
 struct Client {
         TAILQ_ENTRY(Client) entry;
-        TAILQ_ENTRY(Client) runnable_entry;
+        TAILQ_ENTRY(Client) shared_entry;
         TAILQ_ENTRY(Client) ending_entry;
+        TAILQ_ENTRY(Client) starved_entry;
         Mux *mux;
         uint16_t service;
         uint8_t id;
@@ -137,15 +239,21 @@ struct Client {
 
         bool shared;
         bool lingering; /* released by its owner, not yet at the modem */
-        bool runnable;  /* in the mux's queue of those that may send */
+        bool starved;   /* in the mux's queue of those that wait for an id to come back */
+        bool retried;   /* it has waited so already */
         bool ending;    /* in the mux's queue of those whose end is to be told */
         uint64_t broadcast_serial;
 
-        unsigned window, n_in_flight;
-        RequestQueue requests;
-        size_t n_waiting; /* requests in the queue, and those that wait for their result */
+        unsigned window; /* of each lane */
+        Lane lane;       /* the owner's; the only one, if it is not shared */
+        LaneQueue lanes; /* all */
+        void *lanes_by_requester;
         TransactionQueue transactions;
-        unsigned n_expired;
+        unsigned n_in_flight, n_results, n_expired;
+
+        void *queries; /* those that are open; shared clients only */
+        uint64_t n_changes, n_effects;
+        StartedQueue started;
         Request *ctl_request; /* the allocation or the release under way */
 
         int allocation_error; /* why it ended, when it never began: as ClientOps.on_allocated; else 0 */
@@ -182,6 +290,8 @@ void client_start(Client *c, uint8_t id);
  * Allocation: `error` as ClientOps.on_allocated has it; else 0 and a reason. A lingering one is freed. */
 void client_end(Client *c, RequestState state, int error, const char *reason);
 void client_tell_end(Client *c);
+/* The next step of giving it up, if it is given up and waits for nothing. It may be gone afterwards. */
+void client_go_on(Client *c);
 /* Whatever was asked on it fails when the mux flushes. With `late` answers may still come: what is in flight
  * keeps its id. */
 void client_fail_requests(Client *c, RequestState state, int error, bool late);
@@ -189,18 +299,17 @@ void client_fail_requests(Client *c, RequestState state, int error, bool late);
  * ends where that would not bring it back. A lingering one is freed. */
 void client_lose(Client *c, const char *reason);
 void client_set_mute(Client *c, bool mute);
-/* Changes what client_can_send() looks at. */
+/* Changes what lane_can_send() looks at. */
 void client_set_stale(Client *c, bool stale);
 /* Its owner is told, when the mux flushes, that it was replaced. */
 void client_tell_replaced(Client *c);
 /* Tells a new owner what has happened before. */
 void client_tell_missed(Client *c);
-/* Whether it may send the first of its requests, as far as it is concerned. */
-bool client_can_send(Client *c);
-/* After each change to what client_can_send() looks at. */
+/* After each change to what lane_can_send() looks at. */
 void client_update(Client *c);
-/* It had its turn. */
-void client_requeue(Client *c);
+void client_set_shared(Client *c, bool shared);
+void client_set_starved(Client *c, bool starved);
+Client *mux_find_shared_client(Mux *m, uint16_t service);
 void client_on_indication(Client *c, const QmiMessage *m, bool broadcast);
 
 /* ---- ctl.c ---- */
@@ -221,6 +330,10 @@ void ctl_start(Mux *m);
 void ctl_stop(Mux *m);
 void ctl_on_timer(Mux *m, uint64_t now_usec);
 int ctl_allocate(Client *c);
+/* A response to what was asked in an earlier life. */
+void ctl_on_stray_response(Mux *m, const QmiMessage *message);
+/* An id of the service came back: somebody may wait for one. */
+void ctl_on_id_free(Mux *m, uint16_t service);
 /* Gives the client's id back and frees the client, at once or when that is answered. */
 void ctl_release(Client *c);
 /* Gives an id back, past the window, and does not wait for an answer. */
@@ -331,8 +444,11 @@ struct Mux {
         uint64_t unasked_usec;
 
         ClientQueue clients; /* CTL's among them */
-        ClientQueue runnable;
+        ClientQueue shared;
+        ClientQueue starved;
+        LaneQueue runnable;
         unsigned n_in_flight; /* without CTL's */
+        size_t n_started;
         uint64_t broadcast_serial;
         uint16_t next_transaction; /* one sequence for all, so that an id that changes hands does not start
                                       anew */
@@ -345,9 +461,11 @@ struct Mux {
 
         /* What has happened and is still to be told, from the event loop. */
         RequestQueue failed;
+        RequestQueue told; /* all get the same outcome, just now */
         ClientQueue ending;
         sd_event_source *flush;
 
+        Client *exhausted; /* for which on_exhausted() is asked just now */
         Client *ctl;
         uint8_t next_ctl_transaction;
         Request *probe; /* Get Version Info */

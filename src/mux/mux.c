@@ -235,16 +235,14 @@ bool mux_is_busy(Mux *m) {
 /* ---- sending ---- */
 
 void mux_schedule(Mux *m) {
-        Client *c;
+        Lane *l;
 
-        while (client_can_send(m->ctl))
-                request_send(TAILQ_FIRST(&m->ctl->requests));
+        while (lane_can_send(&m->ctl->lane))
+                lane_send(&m->ctl->lane);
 
         /* Each in turn: one that has more to send goes to the end. */
-        while (m->state == MUX_READY && m->n_in_flight < m->window && (c = TAILQ_FIRST(&m->runnable))) {
-                request_send(TAILQ_FIRST(&c->requests));
-                client_requeue(c);
-        }
+        while (m->state == MUX_READY && m->n_in_flight < m->window && (l = TAILQ_FIRST(&m->runnable)))
+                lane_send(l);
 }
 
 /* ---- routing ---- */
@@ -290,6 +288,8 @@ static void on_response(Mux *m, const QmiMessage *message) {
 
         if (!t && is_from_before(m, message)) {
                 m->statistics.n_unsolicited++;
+                if (message->service == QMI_SERVICE_CTL)
+                        ctl_on_stray_response(m, message);
                 return;
         }
         if (!t) {
@@ -310,7 +310,7 @@ static void on_response(Mux *m, const QmiMessage *message) {
                 m->statistics.n_unsolicited++;
                 mux_log_oddity(m, MUX_ODDITY_LATE, "late response 0x%04x of service 0x%02x", message->id,
                                message->service);
-                transaction_free(t);
+                transaction_on_late_response(t, message);
                 m->lags = m->can_lag;
                 if (mux_waits(m))
                         ctl_push(m);
@@ -351,6 +351,7 @@ static void on_indication(Mux *m, const QmiMessage *message) {
                 return;
         }
 
+        join_on_effect(m, message->service);
         if (message->client == QMI_CLIENT_ALL)
                 routed = on_broadcast(m, message);
         else {
@@ -456,6 +457,9 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
         };
         mux_set_window(m, window);
         TAILQ_INIT(&m->clients);
+        TAILQ_INIT(&m->shared);
+        TAILQ_INIT(&m->starved);
+        TAILQ_INIT(&m->told);
         TAILQ_INIT(&m->runnable);
         TAILQ_INIT(&m->active);
         TAILQ_INIT(&m->failed);

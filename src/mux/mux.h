@@ -72,8 +72,8 @@ typedef struct MuxStatistics {
 
 #define MUX_WINDOW_DEFAULT        8U /* requests in flight per device; CTL has a window of its own */
 #define MUX_WINDOW_MAX            64U
-#define CLIENT_WINDOW             1U /* per client; the shared clients of the daemon: MUX_WINDOW_DEFAULT */
-#define CLIENT_QUEUE_MAX          1024U /* requests that one client may have waiting; more: -ENOBUFS */
+#define CLIENT_WINDOW             1U    /* per client; on a shared one, per requester */
+#define CLIENT_QUEUE_MAX          1024U /* requests that may wait there; more: -ENOBUFS */
 #define REQUEST_TIMEOUT_DEFAULT_S 10U
 
 /* Makes the port from its address. Errors as port_new_from_uri(). `vendor`: USB vendor id, 0 if not known;
@@ -237,10 +237,12 @@ typedef struct RequestSpec {
         void *userdata;
 } RequestSpec;
 
-/* Queues a request on a client. 0, -EPERM (`owner` is not the client's), -ENODEV (it ended),
- * -ENOBUFS (queue full), -EMSGSIZE, -ENOMEM. `ret` may be NULL. */
+/* Queues a request on a client. A query on a shared client that equals another, which nothing came after
+ * that may change the answer, is not sent: both get one answer. 0, -EPERM (`owner` is not the client's),
+ * -ENODEV (it ended), -ENOBUFS (queue full), -EMSGSIZE, -ENOMEM. `ret` may be NULL. */
 int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec *spec);
 /* Nobody waits any more: `done` will not be called. What is queued is dropped; what is in flight is aborted
- * if the schema says how, and its late answer is ignored. Takes NULL, returns NULL. */
+ * if the schema says how, and if it succeeds nevertheless, that is undone. An equal one that others wait for
+ * goes on. Takes NULL, returns NULL. */
 Request *request_cancel(Request *r);
 DEFINE_CLEANUP(Request *, request_cancel)

@@ -59,8 +59,7 @@ static void recover_client(Client *c, uint64_t now) {
         if (c->state == CLIENT_ENDED)
                 return;
         if (c->lingering) {
-                if (c->n_in_flight == 0 && !c->ctl_request)
-                        ctl_release(c);
+                client_go_on(c);
         } else if (c->lost) {
                 if (c->ctl_request)
                         return;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mux/mux-internal.h"
-#include "qmi/tlv.h"
 
 void request_free(Request *r) {
         explicit_bzero(r->tlvs, r->n_tlvs);
@@ -11,9 +10,25 @@ static void request_unlink(Request *r) {
         if (!r->queue)
                 return;
         TAILQ_REMOVE(r->queue, r, entry);
-        if (r->queue == &r->client->requests)
-                r->client->n_waiting--;
+        if (r->lane && r->queue == &r->lane->requests)
+                r->lane->n_waiting--;
         r->queue = NULL;
+}
+
+void request_leave_lane(Request *r) {
+        Lane *l = r->lane;
+
+        request_unlink(r);
+        if (!l)
+                return;
+        r->lane = NULL;
+        l->n_changes -= r->changes;
+        lane_update(l);
+}
+
+static void request_queue(Request *r, RequestQueue *queue) {
+        r->queue = queue;
+        TAILQ_INSERT_TAIL(queue, r, entry);
 }
 
 static uint64_t request_timeout(const RequestSpec *spec) {
@@ -26,6 +41,7 @@ static uint64_t request_timeout(const RequestSpec *spec) {
 
 /* In no queue yet. */
 static int request_make(Request **ret, Client *c, const RequestSpec *spec) {
+        const SchemaMessage *row = mux_find_row(c->mux, c->service, spec->message);
         Request *r;
 
         if (spec->n_tlvs > port_get_frame_max(c->mux->port) - FRAME_OVERHEAD)
@@ -36,7 +52,10 @@ static int request_make(Request **ret, Client *c, const RequestSpec *spec) {
                 return -ENOMEM;
         *r = (Request){
                 .client = c,
+                .requester = spec->requester,
                 .schema = spec->schema,
+                .row = row,
+                .changes = !row || row->kind != KIND_QUERY,
                 .message = spec->message,
                 .timeout_usec = request_timeout(spec),
                 .done = spec->done,
@@ -54,6 +73,27 @@ static bool client_is_stranded(Client *c) {
         return c->state == CLIENT_ENDED || (c->lost && !c->ctl_request);
 }
 
+/* In its lane, or behind an equal one that is in flight. */
+static int request_line_up(Request *r) {
+        Client *c = r->client;
+        Lane *l;
+        int k;
+
+        if (join_new(r))
+                return 0;
+        k = lane_get(c, r->requester, &l);
+        if (k < 0)
+                return k;
+        if (l->n_waiting >= CLIENT_QUEUE_MAX)
+                return -ENOBUFS;
+        r->lane = l;
+        request_queue(r, &l->requests);
+        l->n_waiting++;
+        l->n_changes += r->changes;
+        lane_update(l);
+        return 0;
+}
+
 int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec *spec) {
         Request *r;
         int k;
@@ -62,16 +102,17 @@ int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec 
                 return -EPERM;
         if (client_is_stranded(c) || (c != c->mux->ctl && !mux_is_live(c->mux)))
                 return -ENODEV;
-        if (c->n_waiting >= CLIENT_QUEUE_MAX)
-                return -ENOBUFS;
         k = request_make(&r, c, spec);
         if (k < 0)
                 return k;
-        r->queue = &c->requests;
-        TAILQ_INSERT_TAIL(&c->requests, r, entry);
-        c->n_waiting++;
-
-        client_update(c);
+        k = request_line_up(r);
+        if (k < 0) {
+                join_leave(r);
+                request_free(r);
+                return k;
+        }
+        if (r->changes)
+                join_on_change(c->mux, c->service);
         mux_schedule(c->mux);
 
         if (ret)
@@ -93,61 +134,73 @@ int request_send_now(Request **ret, Client *c, const RequestSpec *spec) {
 
 void request_send(Request *r) {
         request_unlink(r);
+        join_on_sent(r);
         if (transaction_new(r->client, r, r->message, r->tlvs, r->n_tlvs, r->timeout_usec) < 0) {
                 request_fail(r, REQUEST_GONE, 0);
                 mux_flush_later(r->client->mux);
         }
 }
 
+/* It is over for it, and for those that wait for its answer: all are in that queue. */
+static void request_gather(Request *r, RequestQueue *queue) {
+        Query *q = r->query && r->query->sent == r ? r->query : NULL;
+        Request *next = NULL;
+
+        /* It is the last to leave its query, which goes with it. */
+        for (; r; r = next) {
+                next = q ? join_heir(r) : NULL;
+                join_leave(r);
+                request_leave_lane(r);
+                request_queue(r, queue);
+        }
+}
+
 void request_fail(Request *r, RequestState state, uint16_t error) {
-        request_unlink(r);
+        Mux *m = r->client->mux;
+        Request *last = TAILQ_LAST(&m->failed, RequestQueue);
+
         if (r->transaction)
                 TAKE_PTR(r->transaction)->request = NULL;
-        r->outcome = (RequestOutcome){ .state = state, .error = error };
-        r->queue = &r->client->mux->failed;
-        TAILQ_INSERT_TAIL(r->queue, r, entry);
+        request_gather(r, &m->failed);
+        for (r = last ? TAILQ_NEXT(last, entry) : TAILQ_FIRST(&m->failed); r; r = TAILQ_NEXT(r, entry))
+                r->outcome = (RequestOutcome){ .state = state, .error = error };
 }
 
 void request_complete(Request *r, const RequestOutcome *outcome) {
-        request_unlink(r);
-        r->completing = true;
-        if (r->done)
-                r->done(outcome, r->userdata);
-        request_free(r);
-}
+        Mux *m = r->client->mux;
 
-/* The first TLV of every abort message is the id of the transaction to abort, 16 bits wide (WDS 0x0002, NAS
- * 0x0001). It goes out past the windows: what it is for may be what fills them. */
-static void request_abort(Request *r, const Transaction *t) {
-        uint8_t tlv[] = { 0x01, 0x02, 0x00, 0x00, 0x00 };
-
-        if (!r->schema || r->schema->abort == SCHEMA_NO_MESSAGE)
-                return;
-        write_le16(tlv + TLV_HEADER_SIZE, t->id);
-        (void) transaction_new(r->client, NULL, schema_messages[r->schema->abort].id, tlv, sizeof(tlv),
-                               REQUEST_TIMEOUT_DEFAULT_S * USEC_PER_SEC);
+        /* Callbacks may call off others of them. */
+        request_gather(r, &m->told);
+        while ((r = TAILQ_FIRST(&m->told))) {
+                request_unlink(r);
+                r->completing = true;
+                if (r->done)
+                        r->done(outcome, r->userdata);
+                request_free(r);
+        }
 }
 
 Request *request_cancel(Request *r) {
         Transaction *t;
-        Client *c;
+        Request *heir;
+        Mux *m;
 
         if (!r || r->completing)
                 return NULL;
 
-        c = r->client;
-        t = r->transaction;
-        request_unlink(r);
-        if (t) {
-                t->request = NULL;
-                if (t->state == TRANSACTION_IN_FLIGHT)
-                        request_abort(r, t);
-                else
-                        transaction_free(t); /* it has been answered already */
-        }
+        m = r->client->mux;
+        t = TAKE_PTR(r->transaction);
+        heir = join_heir(r);
+        if (t)
+                t->request = heir;
+        if (heir)
+                heir->transaction = t;
+        join_leave(r);
+        request_leave_lane(r);
+        if (t && !heir)
+                transaction_abandon(t);
         request_free(r);
 
-        client_update(c);
-        mux_schedule(c->mux);
+        mux_schedule(m);
         return NULL;
 }

@@ -158,13 +158,11 @@ static int restore_client(Mux *m, Unpacker *u) {
         c->service = unpack_u16(u);
         c->id = unpack_u8(u);
         c->lingering = unpack_bool(u);
-        c->shared = unpack_bool(u);
+        client_set_shared(c, unpack_bool(u));
         c->stale = unpack_bool(u);
         c->n_requests = unpack_u64(u);
         c->since_usec = unpack_u64(u);
         c->orphan = !c->lingering && !c->shared;
-        if (c->shared)
-                c->window = m->window;
         if (c->id > 0)
                 c->state = CLIENT_READY;
         else {

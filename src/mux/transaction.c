@@ -11,14 +11,22 @@ static void transaction_set_state(Transaction *t, TransactionState state) {
         Client *c = t->client;
         Mux *m = c->mux;
         int in_flight = (state == TRANSACTION_IN_FLIGHT) - (t->state == TRANSACTION_IN_FLIGHT);
+        int result = (state == TRANSACTION_RESULT) - (t->state == TRANSACTION_RESULT);
         bool was_active = is_active(t->state);
 
         c->n_in_flight += (unsigned) in_flight;
         if (c != m->ctl)
                 m->n_in_flight += (unsigned) in_flight;
-        c->n_waiting += (size_t) ((state == TRANSACTION_RESULT) - (t->state == TRANSACTION_RESULT));
+        c->n_results += (unsigned) result;
         c->n_expired += (unsigned) ((state == TRANSACTION_EXPIRED) - (t->state == TRANSACTION_EXPIRED));
         t->state = state;
+        if (t->lane) {
+                Lane *l = is_active(state) ? t->lane : TAKE_PTR(t->lane);
+
+                l->n_in_flight += (unsigned) in_flight;
+                l->n_waiting += (size_t) result;
+                lane_update(l);
+        }
 
         if (is_active(state) && !was_active) {
                 TAILQ_INSERT_TAIL(&m->active, t, active);
@@ -26,6 +34,8 @@ static void transaction_set_state(Transaction *t, TransactionState state) {
         } else if (!is_active(state) && was_active) {
                 TAILQ_REMOVE(&m->active, t, active);
                 mux_disarm_timer_if_idle(m);
+                if (t->await)
+                        client_update(c); /* others may have waited for that */
         }
 }
 
@@ -35,6 +45,9 @@ void transaction_free(Transaction *t) {
         transaction_set_state(t, TRANSACTION_NEW);
         TAILQ_REMOVE(&t->client->transactions, t, entry);
         free(t->response_tlvs);
+        if (t->request_tlvs)
+                explicit_bzero(t->request_tlvs, t->n_request_tlvs);
+        free(t->request_tlvs);
         free(t);
 }
 
@@ -53,7 +66,7 @@ static void forget_expired(Client *c) {
         }
 }
 
-void transaction_expire(Transaction *t) {
+static void transaction_expire(Transaction *t) {
         Client *c = t->client;
 
         t->deadline_usec = mux_now(c->mux) + EXPIRED_USEC;
@@ -111,6 +124,36 @@ static int send_message(Client *c, const QmiMessage *m) {
         return 0;
 }
 
+static bool has_undo(const SchemaMessage *row) {
+        return row && row->undo != SCHEMA_NO_MESSAGE;
+}
+
+static bool has_result(const SchemaMessage *row) {
+        return row && row->result != SCHEMA_NO_MESSAGE;
+}
+
+static bool is_owned(const SchemaMessage *row) {
+        return row && (row->kind == KIND_CLIENT || row->kind == KIND_SESSION);
+}
+
+/* What is to be known of it when its answer comes, even if nobody waits for that any more. */
+static int transaction_remember(Transaction *t, const Request *r) {
+        t->row = r->row;
+        if (has_result(r->schema))
+                t->await = r->schema;
+        else if (has_undo(r->row) && has_result(r->row))
+                t->await = r->row; /* raw: what is to be undone, the result says */
+        if (!is_owned(r->row) && (!r->changes || t->client->mux->n_started == 0))
+                return 0;
+        t->request_tlvs = malloc(MAX(r->n_tlvs, (size_t) 1));
+        if (!t->request_tlvs)
+                return -ENOMEM;
+        if (r->n_tlvs > 0)
+                memcpy(t->request_tlvs, r->tlvs, r->n_tlvs);
+        t->n_request_tlvs = r->n_tlvs;
+        return 0;
+}
+
 int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t *tlvs, size_t n_tlvs,
                     uint64_t timeout_usec) {
         uint64_t now = mux_now(c->mux);
@@ -132,20 +175,24 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
                 .message = message,
                 .deadline_usec = timeout_usec < UINT64_MAX - now ? now + timeout_usec : UINT64_MAX - 1,
         };
-        r = send_message(c, &(QmiMessage){
-                                    .service = c->service,
-                                    .client = c->id,
-                                    .type = QMI_REQUEST,
-                                    .transaction = t->id,
-                                    .id = message,
-                                    .tlvs = tlvs,
-                                    .n_tlvs = n_tlvs,
-                            });
+        r = request ? transaction_remember(t, request) : 0;
+        if (r >= 0)
+                r = send_message(c, &(QmiMessage){
+                                            .service = c->service,
+                                            .client = c->id,
+                                            .type = QMI_REQUEST,
+                                            .transaction = t->id,
+                                            .id = message,
+                                            .tlvs = tlvs,
+                                            .n_tlvs = n_tlvs,
+                                    });
         if (r < 0) {
+                free(t->request_tlvs);
                 free(t);
                 return r;
         }
 
+        t->lane = request ? request->lane : NULL;
         TAILQ_INSERT_TAIL(&c->transactions, t, entry);
         transaction_set_state(t, TRANSACTION_IN_FLIGHT);
         if (request) {
@@ -162,6 +209,13 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
         return 0;
 }
 
+void transaction_hurry(Transaction *t, uint64_t deadline_usec) {
+        if (!is_active(t->state) || t->deadline_usec <= deadline_usec)
+                return;
+        t->deadline_usec = deadline_usec;
+        mux_arm_timer(t->client->mux, deadline_usec);
+}
+
 void transaction_complete(Transaction *t, RequestState state, const QmiMessage *response,
                           const QmiMessage *indication) {
         RequestOutcome outcome = { .state = state, .response = response, .indication = indication };
@@ -171,15 +225,15 @@ void transaction_complete(Transaction *t, RequestState state, const QmiMessage *
 
         if (r)
                 r->transaction = NULL;
+        if (!t->row || t->row->kind != KIND_QUERY)
+                join_on_effect(m, c->service);
+        if (r)
+                request_leave_lane(r); /* which may go with the transaction */
         if (state == REQUEST_TIMEOUT && t->state == TRANSACTION_IN_FLIGHT)
                 transaction_expire(t);
         else
                 transaction_free(t);
-
-        if (c->lingering && c->n_in_flight == 0 && !c->ctl_request && m->state == MUX_READY)
-                ctl_release(c);
-        else
-                client_update(c);
+        client_go_on(c);
         mux_schedule(m);
 
         if (r)
@@ -195,43 +249,129 @@ Transaction *transaction_find(Client *c, const QmiMessage *m) {
         return NULL;
 }
 
-/* Only a success announces that a result will follow. */
+/* Early firmware leaves the result out of a success. */
+static bool is_success(const QmiMessage *m) {
+        int r = tlv_result(m->tlvs, m->n_tlvs);
+
+        return r == 0 || r == -ENODATA;
+}
+
+/* Waits for the indication; the wire is free for the next one. */
+static int transaction_wait_for_result(Transaction *t, const QmiMessage *response) {
+        t->response_tlvs = malloc(MAX(response->n_tlvs, (size_t) 1));
+        if (!t->response_tlvs)
+                return -ENOMEM;
+        if (response->n_tlvs > 0)
+                memcpy(t->response_tlvs, response->tlvs, response->n_tlvs);
+        t->response = *response;
+        t->response.tlvs = t->response_tlvs;
+        transaction_set_state(t, TRANSACTION_RESULT);
+        return 0;
+}
+
+/* Whether its result matters: to somebody who waits for it, or for what is to be undone. Only a success
+ * announces that one will follow. */
 static bool awaits_result(const Transaction *t, const QmiMessage *m) {
-        return t->request && t->request->schema && t->request->schema->result != SCHEMA_NO_MESSAGE &&
-               tlv_result(m->tlvs, m->n_tlvs) == 0;
+        return t->await && (t->request || has_undo(t->row)) && tlv_result(m->tlvs, m->n_tlvs) == 0;
+}
+
+static void transaction_on_success(Transaction *t) {
+        if (t->request_tlvs)
+                undo_on_undone(t);
+        if (is_owned(t->row) && t->request_tlvs)
+                replay_note(t->client, t->row, t->request_tlvs, t->n_request_tlvs);
 }
 
 void transaction_on_response(Transaction *t, const QmiMessage *m) {
-        if (awaits_result(t, m))
-                t->response_tlvs = malloc(m->n_tlvs);
-        if (!t->response_tlvs) {
-                transaction_complete(t, REQUEST_ANSWERED, m, NULL);
+        Client *c = t->client;
+
+        if (is_success(m))
+                transaction_on_success(t);
+        if (awaits_result(t, m) && transaction_wait_for_result(t, m) >= 0) {
+                Request *r = t->request;
+
+                if (!t->row || t->row->kind != KIND_QUERY)
+                        join_on_effect(c->mux, c->service);
+                client_go_on(c);
+                mux_schedule(c->mux);
+                if (r && !has_result(r->schema)) {
+                        /* The mux waits, whoever asked does not. */
+                        t->request = NULL;
+                        r->transaction = NULL;
+                        request_complete(r, &(RequestOutcome){ .state = REQUEST_ANSWERED, .response = m });
+                }
                 return;
         }
-
-        memcpy(t->response_tlvs, m->tlvs, m->n_tlvs);
-        t->response = *m;
-        t->response.tlvs = t->response_tlvs;
-        transaction_set_state(t, TRANSACTION_RESULT);
-        /* The wire is free for the next one. */
-        client_update(t->client);
-        mux_schedule(t->client->mux);
+        if (is_success(m) && has_undo(t->row))
+                undo_on_success(t, m, NULL);
+        transaction_complete(t, REQUEST_ANSWERED, m, NULL);
 }
 
-static bool find_token(const Request *r, Tlv *ret) {
-        return r->schema->request_token != 0 &&
-               tlv_find(r->tlvs, r->n_tlvs, r->schema->request_token, ret) > 0;
+void transaction_on_late_response(Transaction *t, const QmiMessage *m) {
+        Client *c = t->client;
+
+        t->abandoned = true;
+        if (is_success(m))
+                transaction_on_success(t);
+        if (awaits_result(t, m)) {
+                t->deadline_usec = mux_now(c->mux) + REQUEST_TIMEOUT_DEFAULT_S * USEC_PER_SEC;
+                if (transaction_wait_for_result(t, m) >= 0)
+                        return;
+        }
+        if (is_success(m) && has_undo(t->row))
+                undo_on_success(t, m, NULL);
+        transaction_free(t);
+}
+
+/* The first TLV of every abort message is the id of the transaction to abort, 16 bits wide (WDS 0x0002, NAS
+ * 0x0001). It goes out past the windows: what it is for may be what fills them. */
+static void transaction_abort(Transaction *t) {
+        uint8_t tlv[] = { 0x01, 0x02, 0x00, 0x00, 0x00 };
+
+        if (!t->row || t->row->abort == SCHEMA_NO_MESSAGE)
+                return;
+        write_le16(tlv + TLV_HEADER_SIZE, t->id);
+        (void) transaction_new(t->client, NULL, schema_messages[t->row->abort].id, tlv, sizeof(tlv),
+                               RELEASE_WAIT_USEC);
+}
+
+void transaction_give_up(Transaction *t) {
+        if (t->state == TRANSACTION_IN_FLIGHT) {
+                transaction_expire(t);
+                return;
+        }
+        if (has_undo(t->row)) {
+                t->abandoned = false; /* it is undone with the client's end */
+                undo_on_success(t, &t->response, NULL);
+        }
+        transaction_free(t);
+}
+
+void transaction_abandon(Transaction *t) {
+        t->abandoned = true;
+        if (t->state == TRANSACTION_IN_FLIGHT)
+                transaction_abort(t);
+        else if (!has_undo(t->row))
+                transaction_free(t); /* it has been answered already */
+}
+
+/* Its request, wherever that is kept. */
+static bool find_token(const Transaction *t, Tlv *ret) {
+        const uint8_t *tlvs = t->request ? t->request->tlvs : t->request_tlvs;
+        size_t n_tlvs = t->request ? t->request->n_tlvs : t->n_request_tlvs;
+
+        return t->await->request_token != 0 && tlv_find(tlvs, n_tlvs, t->await->request_token, ret) > 0;
 }
 
 /* Where the request carries a token, it decides; else the id of the indication is all there is. */
-static bool is_result_of(const QmiMessage *m, const Request *r) {
+static bool is_result_of(const QmiMessage *m, const Transaction *t) {
         Tlv a, b;
 
-        if (schema_messages[r->schema->result].id != m->id)
+        if (schema_messages[t->await->result].id != m->id)
                 return false;
-        if (!find_token(r, &a))
+        if (!find_token(t, &a))
                 return true;
-        return tlv_find(m->tlvs, m->n_tlvs, r->schema->result_token, &b) > 0 && a.n_bytes == b.n_bytes &&
+        return tlv_find(m->tlvs, m->n_tlvs, t->await->result_token, &b) > 0 && a.n_bytes == b.n_bytes &&
                memcmp(a.bytes, b.bytes, a.n_bytes) == 0;
 }
 
@@ -239,7 +379,7 @@ Transaction *transaction_find_result(Client *c, const QmiMessage *m) {
         Transaction *t;
 
         TAILQ_FOREACH(t, &c->transactions, entry)
-                if (t->state == TRANSACTION_RESULT && is_result_of(m, t->request))
+                if (t->state == TRANSACTION_RESULT && is_result_of(m, t))
                         return t;
         return NULL;
 }
@@ -249,23 +389,22 @@ void transaction_on_result(Transaction *t, const QmiMessage *m) {
         QmiMessage response = t->response;
 
         response.tlvs = tlvs;
+        if (has_undo(t->row))
+                undo_on_success(t, &response, m);
         transaction_complete(t, REQUEST_ANSWERED, &response, m);
 }
 
-static bool has_unnamed_result(const Request *r) {
+bool transaction_stands_in_the_way(Client *c, const Request *r) {
+        const SchemaMessage *await = has_result(r->schema) ? r->schema : NULL;
+        Transaction *t;
         Tlv token;
 
-        return r->schema && r->schema->result != SCHEMA_NO_MESSAGE && !find_token(r, &token);
-}
-
-bool transaction_stands_in_the_way(Client *c, const Request *r) {
-        Transaction *t;
-
-        if (!has_unnamed_result(r))
+        if (!await ||
+            (await->request_token != 0 && tlv_find(r->tlvs, r->n_tlvs, await->request_token, &token) > 0))
                 return false;
         TAILQ_FOREACH(t, &c->transactions, entry)
-                if (t->request && has_unnamed_result(t->request) &&
-                    t->request->schema->result == r->schema->result)
+                if (is_active(t->state) && t->await && (t->request || t->state == TRANSACTION_RESULT) &&
+                    t->await->result == await->result && !find_token(t, &token))
                         return true;
         return false;
 }
@@ -273,6 +412,13 @@ bool transaction_stands_in_the_way(Client *c, const Request *r) {
 void transaction_on_deadline(Transaction *t) {
         Mux *m = t->client->mux;
 
+        if (t->state == TRANSACTION_RESULT && has_undo(t->row)) {
+                /* The result will hardly come. What is known must do. */
+                t->abandoned = t->abandoned || t->request;
+                undo_on_success(t, &t->response, NULL);
+        }
+        if (t->request && t->state == TRANSACTION_IN_FLIGHT)
+                transaction_abort(t);
         m->statistics.n_timeouts++;
         if (t->state == TRANSACTION_IN_FLIGHT && !ctl_is_push(t->client, t->message) &&
             (!t->request || t->request != t->client->own_request))

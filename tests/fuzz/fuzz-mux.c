@@ -14,30 +14,13 @@
  * the mux does, bit 6 it does not answer CTL, bit 7 callbacks free and make clients and requests. The rest
  * is what it sends, after CTL has been answered as long as the mux was starting. */
 
-enum { ROW_ABORT, ROW_SCAN, ROW_LOAD, ROW_LOAD_IND, ROW_MODE, ROW_MODE_IND };
+/* Of mux-nas.toml. */
+static const SchemaMessage *row(const char *message) {
+        const SchemaMessage *m = schema_message_by_name(schema_service_by_name("nas"), message);
 
-#define NO_OTHERS .abort = SCHEMA_NO_MESSAGE, .undo = SCHEMA_NO_MESSAGE, .result = SCHEMA_NO_MESSAGE
-
-const char schema_strings[] = "";
-const SchemaMessage schema_messages[] = {
-        [ROW_ABORT] = { NO_OTHERS, .id = 0x01 },
-        [ROW_SCAN] = { .id = 0x21,
-                       .abort = ROW_ABORT,
-                       .undo = SCHEMA_NO_MESSAGE,
-                       .result = SCHEMA_NO_MESSAGE },
-        [ROW_LOAD] = { .id = 0x30,
-                       .abort = SCHEMA_NO_MESSAGE,
-                       .undo = SCHEMA_NO_MESSAGE,
-                       .result = ROW_LOAD_IND,
-                       .request_token = 0x10,
-                       .result_token = 0x01 },
-        [ROW_LOAD_IND] = { NO_OTHERS, .id = 0x31, .is_indication = 1 },
-        [ROW_MODE] = { .id = 0x32,
-                       .abort = SCHEMA_NO_MESSAGE,
-                       .undo = SCHEMA_NO_MESSAGE,
-                       .result = ROW_MODE_IND },
-        [ROW_MODE_IND] = { NO_OTHERS, .id = 0x33, .is_indication = 1 },
-};
+        must(m);
+        return m;
+}
 
 #define N_CLIENTS  4U
 #define N_REQUESTS 64U
@@ -206,7 +189,7 @@ static void on_indication(Client *c, const QmiMessage *m, bool broadcast, void *
         if (f->wild && m->transaction % 4 == 1)
                 release(f, f->clients[m->transaction / 4 % N_CLIENTS]);
         else if (f->wild && m->transaction % 4 == 2)
-                add_request(f, c, &schema_messages[m->transaction / 4 % 2 ? ROW_MODE : ROW_SCAN]);
+                add_request(f, c, row(m->transaction / 4 % 2 ? "mode" : "scan"));
         else if (f->wild && m->transaction % 4 == 3 && f->n_requests > 0) {
                 Asked *a = &f->asked[m->transaction / 4 % f->n_requests];
 
@@ -286,12 +269,12 @@ static void start(Fuzz *f) {
         add_request(f, f->clients[0], NULL);
         transaction_on_deadline(f->asked[0].request->transaction);
         add_request(f, f->clients[0], NULL);
-        add_request(f, f->clients[0], &schema_messages[ROW_SCAN]);
-        add_request(f, f->clients[1], &schema_messages[ROW_LOAD]);
-        add_request(f, f->clients[1], &schema_messages[ROW_LOAD]);
-        add_request(f, f->clients[2], &schema_messages[ROW_MODE]);
-        add_request(f, f->clients[2], &schema_messages[ROW_MODE]);
-        add_request(f, f->clients[3], &schema_messages[ROW_SCAN]);
+        add_request(f, f->clients[0], row("scan"));
+        add_request(f, f->clients[1], row("load"));
+        add_request(f, f->clients[1], row("load"));
+        add_request(f, f->clients[2], row("mode"));
+        add_request(f, f->clients[2], row("mode"));
+        add_request(f, f->clients[3], row("scan"));
         settle(f);
         f->asked[f->n_requests - 1].request = request_cancel(f->asked[f->n_requests - 1].request);
         release(f, f->clients[3]);

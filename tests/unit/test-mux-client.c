@@ -270,8 +270,8 @@ static void test_release_waits(void) {
 
         bench_init_ready(&b);
         test_client_new_ready(&b, &c, "c", 0x03, 21);
-        (void) bench_request(&b, c.client, 0x0021, &schema_messages[ROW_SCAN], &one);
-        (void) bench_request(&b, c.client, 0x0021, &schema_messages[ROW_SCAN], &two);
+        (void) bench_request(&b, c.client, 0x0021, row("nas", "scan"), &one);
+        (void) bench_request(&b, c.client, 0x0021, row("nas", "scan"), &two);
         (void) bench_request(&b, c.client, 0x0043, NULL, &three);
         scan = *bench_next(&b);
         assert(scan.id == 0x0021 && scan.transaction == 1);
@@ -375,7 +375,7 @@ static void test_id_twice(void) {
 }
 
 static void test_indications(void) {
-        TestClient a = {}, c = {}, d = {}, dms = {}, fresh = {};
+        TestClient a = {}, c = {}, d = {}, loc = {}, fresh = {};
         Client *shared;
         Bench b;
 
@@ -383,20 +383,20 @@ static void test_indications(void) {
         test_client_new_ready(&b, &a, "a", 0x03, 1);
         test_client_new_ready(&b, &c, "c", 0x03, 2);
         test_client_new_ready(&b, &d, "d", 0x03, 3);
-        test_client_new_ready(&b, &dms, "dms", 0x02, 1);
+        test_client_new_ready(&b, &loc, "loc", 0x10, 1);
         assert(mux_get_shared_client(b.mux, 0x03, &shared) == 0);
         test_client_new(&b, &fresh, "fresh", 0x03);
 
         TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x02, 0x04, 0x01, 0x00, 0x51, 0x00, 0x00,
              0x00); /* client 2 */
         TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0xFF, 0x04, 0x01, 0x00, 0x52, 0x00, 0x00, 0x00); /* all */
-        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x02, 0x01, 0x04, 0x01, 0x00, 0x53, 0x00, 0x00,
-             0x00); /* DMS, client 1 */
+        TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x10, 0x01, 0x04, 0x01, 0x00, 0x53, 0x00, 0x00,
+             0x00); /* LOC, client 1 */
         TELL(&b, 0x01, 0x0C, 0x00, 0x80, 0x03, 0x00, 0x04, 0x01, 0x00, 0x54, 0x00, 0x00,
              0x00); /* client 0 */
         bench_settle(&b);
         assert(streq(b.events, "c:indication:0051 a:broadcast:0052 c:broadcast:0052 d:broadcast:0052 "
-                               "dms:indication:0053 "));
+                               "loc:indication:0053 "));
 
         /* Whoever goes during a broadcast, the others get it, each once. */
         b.events[0] = 0;
@@ -407,7 +407,7 @@ static void test_indications(void) {
         assert(!a.client && !c.client);
         assert(streq(b.events, "a:broadcast:0052 d:broadcast:0052 "));
         test_client_release(&d);
-        test_client_release(&dms);
+        test_client_release(&loc);
         test_client_release(&fresh);
         bench_done(&b);
 }

@@ -13,29 +13,12 @@
 /* A test that hangs this long has failed. */
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
 
-const char schema_strings[] = "";
-const SchemaMessage schema_messages[] = {
-        [ROW_ABORT] = { .id = 0x0001,
-                        .abort = SCHEMA_NO_MESSAGE,
-                        .undo = SCHEMA_NO_MESSAGE,
-                        .result = SCHEMA_NO_MESSAGE },
-        [ROW_SCAN] = { .id = 0x0021,
-                       .abort = ROW_ABORT,
-                       .undo = SCHEMA_NO_MESSAGE,
-                       .result = SCHEMA_NO_MESSAGE },
-        [ROW_LOAD] = { .id = 0x0030,
-                       .abort = SCHEMA_NO_MESSAGE,
-                       .undo = SCHEMA_NO_MESSAGE,
-                       .result = ROW_LOAD_IND,
-                       .request_token = 0x10,
-                       .result_token = 0x01 },
-        [ROW_LOAD_IND] = { .id = 0x0031, .is_indication = 1 },
-        [ROW_MODE] = { .id = 0x0032,
-                       .abort = SCHEMA_NO_MESSAGE,
-                       .undo = SCHEMA_NO_MESSAGE,
-                       .result = ROW_MODE_IND },
-        [ROW_MODE_IND] = { .id = 0x0033, .is_indication = 1 },
-};
+const SchemaMessage *row(const char *service, const char *message) {
+        const SchemaMessage *m = schema_message_by_name(schema_service_by_name(service), message);
+
+        assert(m);
+        return m;
+}
 
 /* ---- the loop ---- */
 
@@ -187,6 +170,23 @@ void bench_answer_version_info(Bench *b) {
         bench_tell_message(b, &m);
 }
 
+void bench_answer_allocation(Bench *b, uint16_t service, uint8_t id) {
+        const uint8_t tlvs[] = {
+                0x02, 0x04, 0x00, 0x00,
+                0x00, 0x00, 0x00, /* result: success */
+                0x01, 0x02, 0x00, (uint8_t) service,
+                id, /* service, client id */
+        };
+        QmiMessage m = *bench_next(b);
+
+        assert(m.service == QMI_SERVICE_CTL && m.id == 0x0022);
+        assert(m.n_tlvs == 4 && m.tlvs[3] == service);
+        m.type = QMI_RESPONSE;
+        m.tlvs = tlvs;
+        m.n_tlvs = sizeof(tlvs);
+        bench_tell_message(b, &m);
+}
+
 /* ---- the host's side ---- */
 
 void bench_note(Bench *b, const char *format, ...) {
@@ -308,6 +308,22 @@ Request *bench_request(Bench *b, Client *c, uint16_t message, const SchemaMessag
         return bench_request_tlvs(b, c, message, schema, NULL, 0, 0, o);
 }
 
+Request *bench_request_of(Bench *b, Client *c, const Owner *requester, uint16_t message, Outcome *o) {
+        Request *r = NULL;
+        int k;
+
+        o->bench = b;
+        k = request_new(&r, c, client_get_owner(c),
+                        &(RequestSpec){
+                                .message = message,
+                                .requester = requester,
+                                .done = outcome_done,
+                                .userdata = o,
+                        });
+        assert(k == 0 && r);
+        return r;
+}
+
 static void test_client_callback(TestClient *t, bool release) {
         if (t->victim)
                 test_client_release(t->victim);
@@ -360,21 +376,8 @@ void test_client_new(Bench *b, TestClient *t, const char *name, uint16_t service
 }
 
 void test_client_new_ready(Bench *b, TestClient *t, const char *name, uint16_t service, uint8_t id) {
-        const uint8_t tlvs[] = {
-                0x02, 0x04, 0x00, 0x00,
-                0x00, 0x00, 0x00, /* result: success */
-                0x01, 0x02, 0x00, (uint8_t) service,
-                id, /* service, client id */
-        };
-        QmiMessage m;
-
         test_client_new(b, t, name, service);
-        m = *bench_next(b);
-        assert(m.service == QMI_SERVICE_CTL && m.id == 0x0022);
-        m.type = QMI_RESPONSE;
-        m.tlvs = tlvs;
-        m.n_tlvs = sizeof(tlvs);
-        bench_tell_message(b, &m);
+        bench_answer_allocation(b, service, id);
         RUN_UNTIL(b, client_get_state(t->client) == CLIENT_READY);
         bench_settle(b);
         b->events[0] = 0;

@@ -68,6 +68,8 @@ void bench_tell(Bench *b, const uint8_t *bytes, size_t n_bytes);
 /* Where bytes do not matter: an answer (or, with another type or client, whatever it makes of it). */
 void bench_tell_message(Bench *b, const QmiMessage *message);
 void bench_answer(Bench *b, const QmiMessage *request, uint16_t error);
+/* The next frame must be an allocation, and gets that id. */
+void bench_answer_allocation(Bench *b, uint16_t service, uint8_t id);
 
 /* What became of a request. */
 typedef struct Outcome {
@@ -87,6 +89,9 @@ Request *bench_request(Bench *b, Client *c, uint16_t message, const SchemaMessag
 Request *bench_request_tlvs(Bench *b, Client *c, uint16_t message, const SchemaMessage *schema,
                             const uint8_t *tlvs, size_t n_tlvs, uint64_t timeout_usec, Outcome *o);
 
+/* In the turn of `requester`, on a shared client. */
+Request *bench_request_of(Bench *b, Client *c, const Owner *requester, uint16_t message, Outcome *o);
+
 /* A client that says what happens to it in the record of events. */
 typedef struct TestClient {
         Bench *bench;
@@ -103,12 +108,5 @@ void test_client_new(Bench *b, TestClient *t, const char *name, uint16_t service
 void test_client_new_ready(Bench *b, TestClient *t, const char *name, uint16_t service, uint8_t id);
 void test_client_release(TestClient *t);
 
-/* Rows of schema_messages[], which the bench brings. */
-enum {
-        ROW_ABORT,    /* NAS 0x0001 */
-        ROW_SCAN,     /* NAS 0x0021, aborted by it */
-        ROW_LOAD,     /* 0x0030, whose result is */
-        ROW_LOAD_IND, /* 0x0031, token 0x10 in the request and 0x01 in the indication */
-        ROW_MODE,     /* 0x0032, whose result is */
-        ROW_MODE_IND, /* 0x0033, without a token */
-};
+/* Of the schema that the tests bring, mux-nas.toml and mux-dms.toml. */
+const SchemaMessage *row(const char *service, const char *message);

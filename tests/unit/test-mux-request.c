@@ -225,7 +225,7 @@ static void test_cancel(void) {
 
         bench_init_ready(&b);
         test_client_new_ready(&b, &c, "c", 0x03, 7);
-        r1 = bench_request(&b, c.client, 0x0021, &schema_messages[ROW_SCAN], &one);
+        r1 = bench_request(&b, c.client, 0x0021, row("nas", "scan"), &one);
         r2 = bench_request(&b, c.client, 0x004F, NULL, &two);
         r3 = bench_request(&b, c.client, 0x0043, NULL, &three);
         scan = *bench_next(&b);
@@ -257,6 +257,7 @@ static void test_window(void) {
         Outcome o = {};
         TestClient c[2] = {};
         Client *shared;
+        Owner callers[MUX_WINDOW_DEFAULT] = {};
         unsigned n[4] = {};
         Bench b;
 
@@ -271,7 +272,8 @@ static void test_window(void) {
              0x01, 0x02, 0x00, 0x03, 0x03);            /* NAS, client id 3 */
         RUN_UNTIL(&b, client_get_state(shared) == CLIENT_READY);
 
-        /* A client of one's own has one in flight, the shared one what the device has left. */
+        /* A client of one's own has one in flight, and so has each that asks on a shared one, until the
+         * device has no more room. */
         for (unsigned i = 0; i < 50; i++)
                 (void) bench_request(&b, c[0].client, 0x004F, NULL, &o);
         bench_settle(&b);
@@ -279,13 +281,17 @@ static void test_window(void) {
         for (unsigned i = 0; i < 50; i++)
                 (void) bench_request(&b, shared, 0x004F, NULL, &o);
         bench_settle(&b);
+        assert(b.n_received - b.n_taken == 2 * CLIENT_WINDOW);
+        for (unsigned i = 0; i < 50; i++)
+                (void) bench_request_of(&b, shared, &callers[i % MUX_WINDOW_DEFAULT], 0x004F, &o);
+        bench_settle(&b);
         assert(b.n_received - b.n_taken == MUX_WINDOW_DEFAULT);
 
         /* Somebody who asks for little does not wait until all that is done: he has his turn once in every
          * window's worth of answers, which is what one in flight can have. */
         for (unsigned i = 0; i < 10; i++)
                 (void) bench_request(&b, c[1].client, 0x0043, NULL, &o);
-        for (unsigned i = 0; i < 7 * MUX_WINDOW_DEFAULT; i++) {
+        for (unsigned i = 0; i < 7 * (MUX_WINDOW_DEFAULT + 3); i++) {
                 const QmiMessage *m = bench_next(&b);
 
                 n[m->client]++;
@@ -293,14 +299,56 @@ static void test_window(void) {
                 bench_settle(&b);
                 assert(b.n_received - b.n_taken <= MUX_WINDOW_DEFAULT);
         }
-        assert(n[2] >= 6);
-        assert(n[1] >= 6 && n[3] >= 6);
-        while (o.n_done < 110)
+        assert(n[1] >= 6 && n[2] >= 6);
+        assert(n[3] >= 6 * (MUX_WINDOW_DEFAULT + 1));
+        while (o.n_done < 160)
                 bench_answer(&b, bench_next(&b), 0), bench_settle(&b);
         bench_expect_silence(&b);
         assert(b.mux->n_in_flight == 0);
+        assert(!shared->lanes_by_requester);
         test_client_release(&c[0]);
         test_client_release(&c[1]);
+        bench_done(&b);
+}
+
+/* One caller has a thousand requests on the client that all share; another's waits for one of them at most.
+ */
+static void test_turns(void) {
+        Outcome many = {}, few = {}, own = {};
+        Owner greedy = { .name = "greedy" }, modest = { .name = "modest" };
+        TestClient c = {};
+        Client *shared;
+        Bench b;
+
+        bench_init_ready(&b);
+        b.mux->window = 1;
+        test_client_new_ready(&b, &c, "c", 0x03, 1);
+        assert(mux_get_shared_client(b.mux, 0x03, &shared) == 0);
+        bench_answer_allocation(&b, 0x03, 3);
+        RUN_UNTIL(&b, client_get_state(shared) == CLIENT_READY);
+        for (unsigned i = 0; i < 1000; i++)
+                (void) bench_request_of(&b, shared, &greedy, 0x004F, &many);
+        for (unsigned i = 0; i < 3; i++) {
+                (void) bench_request_of(&b, shared, &modest, 0x0043, &few);
+                (void) bench_request(&b, c.client, 0x0050, NULL, &own);
+        }
+        for (unsigned i = 0; i < 3; i++) {
+                assert(bench_next(&b)->id == 0x004F);
+                bench_answer(&b, &b.received[b.n_taken - 1].message, 0);
+                assert(bench_next(&b)->id == 0x0043);
+                bench_answer(&b, &b.received[b.n_taken - 1].message, 0);
+                assert(bench_next(&b)->id == 0x0050);
+                bench_answer(&b, &b.received[b.n_taken - 1].message, 0);
+        }
+        bench_settle(&b);
+        assert(many.n_done == 3 && few.n_done == 3 && own.n_done == 3);
+        /* What waits of one does not keep another from asking. */
+        for (unsigned i = 0; i < CLIENT_QUEUE_MAX - 996; i++)
+                (void) bench_request_of(&b, shared, &greedy, 0x004F, &many);
+        assert(request_new(NULL, shared, mux_get_owner(b.mux),
+                           &(RequestSpec){ .message = 0x004F, .requester = &greedy }) == -ENOBUFS);
+        (void) bench_request_of(&b, shared, &modest, 0x0043, &few);
+        test_client_release(&c);
         bench_done(&b);
 }
 
@@ -338,7 +386,7 @@ static void test_fairness(void) {
 static void test_result_with_token(void) {
         static const uint8_t token_a[] = { 0x10, 0x04, 0x00, 0x0A, 0x00, 0x00, 0x00 };
         static const uint8_t token_b[] = { 0x10, 0x04, 0x00, 0x0B, 0x00, 0x00, 0x00 };
-        const SchemaMessage *load = &schema_messages[ROW_LOAD];
+        const SchemaMessage *load = row("nas", "load");
         Outcome a = { .name = "A" }, bb = { .name = "B" }, plain = { .name = "plain" };
         TestClient c = {};
         Bench b;
@@ -377,7 +425,7 @@ static void test_result_with_token(void) {
 }
 
 static void test_result_without_token(void) {
-        const SchemaMessage *mode = &schema_messages[ROW_MODE];
+        const SchemaMessage *mode = row("nas", "mode");
         Outcome one = { .name = "one" }, two = { .name = "two" }, refused = { .name = "refused" };
         Outcome late = { .name = "late" }, next = {};
         TestClient c = {}, d = {};
@@ -423,7 +471,7 @@ static void test_result_without_token(void) {
         RUN_UNTIL(&b, late.n_done > 0);
         assert(late.state == REQUEST_TIMEOUT);
         assert(c.client->n_expired == 0); /* it was answered: its id is free */
-        assert(c.client->n_waiting == 0);
+        assert(c.client->lane.n_waiting == 0);
 
         /* Called off while its result is awaited. */
         r = bench_request(&b, c.client, 0x0032, mode, &late);
@@ -564,6 +612,7 @@ int main(void) {
         test_ctl_transaction_ids();
         test_cancel();
         test_window();
+        test_turns();
         test_fairness();
         test_result_with_token();
         test_result_without_token();

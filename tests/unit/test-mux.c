@@ -294,7 +294,7 @@ static void test_sync(void) {
         test_client_new_ready(&b, &held, "held", 0x03, 7);
         (void) bench_request(&b, held.client, 0x004F, NULL, &one);
         (void) bench_next(&b);
-        test_client_new(&b, &waiting, "waiting", 0x02);
+        test_client_new(&b, &waiting, "waiting", 0x10);
         (void) bench_request(&b, waiting.client, 0x0025, NULL, &two);
         (void) bench_next(&b);
 
@@ -578,7 +578,7 @@ static void test_free_gives_ids_back(void) {
 
         bench_init_ready(&b);
         test_client_new_ready(&b, &a, "a", 0x03, 7);
-        test_client_new_ready(&b, &c, "c", 0x02, 1);
+        test_client_new_ready(&b, &c, "c", 0x10, 1);
         (void) bench_request(&b, a.client, 0x004F, NULL, &o);
         (void) bench_request(&b, a.client, 0x004F, NULL, &o);
         (void) bench_next(&b);
@@ -589,7 +589,7 @@ static void test_free_gives_ids_back(void) {
         EXPECT(&b, 0x01, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x23, 0x00, 0x05, 0x00, /* as said */
                0x01, 0x02, 0x00, 0x03, 0x07); /* NAS, client 7 */
         EXPECT(&b, 0x01, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x23, 0x00, 0x05, 0x00, /* as said */
-               0x01, 0x02, 0x00, 0x02, 0x01); /* DMS, client 1 */
+               0x01, 0x02, 0x00, 0x10, 0x01); /* LOC, client 1 */
         bench_expect_silence(&b);
         bench_done(&b);
 }
