@@ -43,11 +43,12 @@ static int append_client(BusDevice *d, sd_bus_message *reply, Client *client) {
         if (r < 0)
                 return r;
         r = sd_bus_message_append(
-                reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "service", "s",
+                reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "service", "s",
                 s ? schema_string(s->name) : number, "client_id", "y", client_get_id(client), "owner", "s",
                 client_get_owner(client)->name, "program", "s", caller_get_program(owner), "requests", "t",
                 client_get_n_requests(client), "since", "t", client_get_since_usec(client), "implicit", "b",
-                c && c->implicit, "lingering", "b", client_is_lingering(client));
+                c && c->implicit, "lingering", "b", client_is_lingering(client), "pending", "u",
+                (uint32_t) client_get_n_pending(client));
         if (r >= 0 && c)
                 r = append_of_bus(reply, c);
         return r < 0 ? r : sd_bus_message_close_container(reply);

@@ -457,6 +457,20 @@ uint64_t client_get_n_requests(Client *c) {
         return c->n_requests;
 }
 
+size_t client_get_n_pending(Client *c) {
+        size_t n = c->state == CLIENT_ALLOCATING || c->stale;
+        const Transaction *t;
+        const Request *r;
+        const Lane *l;
+
+        TAILQ_FOREACH(l, &c->lanes, entry)
+                TAILQ_FOREACH(r, &l->requests, entry)
+                        n++;
+        TAILQ_FOREACH(t, &c->transactions, entry)
+                n += t->state != TRANSACTION_EXPIRED;
+        return n;
+}
+
 uint64_t client_get_since_usec(Client *c) {
         return c->since_usec;
 }

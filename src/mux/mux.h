@@ -163,6 +163,9 @@ bool client_is_lingering(Client *c);      /* released by its owner, not yet at t
 /* It has no request, has started nothing and is registered for nothing: its owner loses nothing with it. */
 bool client_is_plain(Client *c);
 uint64_t client_get_n_requests(Client *c);
+/* What waits for the modem: requests, also of the mux itself, and 1 while it has no id or has to register
+ * again. */
+size_t client_get_n_pending(Client *c);
 uint64_t client_get_since_usec(Client *c); /* CLOCK_REALTIME */
 
 /* Every client of the mux that is not ended, for listing; `f` returns false to stop, and releases none. The
