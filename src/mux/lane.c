@@ -86,7 +86,7 @@ void lane_update(Lane *l) {
 
         if (c != c->mux->ctl) /* which has no turn to wait for */
                 lane_set_runnable(l, lane_can_send(l));
-        if (l != &c->lane && l->n_waiting == 0 && l->n_in_flight == 0)
+        if (l != &c->lane && l->n_requests == 0 && l->n_waiting == 0 && l->n_in_flight == 0)
                 lane_free(l);
 }
 

@@ -160,9 +160,10 @@ struct Lane {
         const Owner *requester; /* NULL: the owner; never looked into */
         RequestQueue requests;
         unsigned n_in_flight;
-        size_t n_waiting; /* requests in the queue, and those that wait for their result */
-        size_t n_changes; /* requests, waiting or sent, that are no queries */
-        bool runnable;    /* in the mux's queue of those that may send */
+        size_t n_requests; /* that have not left it */
+        size_t n_waiting;  /* in the queue, or for their result */
+        size_t n_changes;  /* requests, waiting or sent, that are no queries */
+        bool runnable;     /* in the mux's queue of those that may send */
 };
 
 void client_init_lanes(Client *c);

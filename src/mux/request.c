@@ -22,6 +22,7 @@ void request_leave_lane(Request *r) {
         if (!l)
                 return;
         r->lane = NULL;
+        l->n_requests--;
         l->n_changes -= r->changes;
         lane_update(l);
 }
@@ -88,6 +89,7 @@ static int request_line_up(Request *r) {
                 return -ENOBUFS;
         r->lane = l;
         request_queue(r, &l->requests);
+        l->n_requests++;
         l->n_waiting++;
         l->n_changes += r->changes;
         lane_update(l);

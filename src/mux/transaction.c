@@ -318,6 +318,7 @@ void transaction_on_late_response(Transaction *t, const QmiMessage *m) {
                 if (transaction_wait_for_result(t, m) >= 0)
                         return;
         }
+        transaction_set_state(t, TRANSACTION_NEW); /* what is sent now must not forget it */
         if (is_success(m) && has_undo(t->row))
                 undo_on_success(t, m, NULL);
         transaction_free(t);
