@@ -72,6 +72,20 @@ static unsigned window_property(struct udev_device *d) {
         return 0;
 }
 
+static SyncPolicy sync_property(struct udev_device *d) {
+        const char *value = property(d, "QMID_SYNC");
+        SyncPolicy policy;
+
+        if (!*value)
+                return SYNC_AUTO;
+        policy = sync_policy_from_string(value);
+        if (policy >= 0)
+                return policy;
+        log_warning("%s: QMID_SYNC=%s is neither auto nor never nor always", udev_device_get_devnode(d),
+                    value);
+        return SYNC_NEVER; /* who wants something of it wants less of it, as a rule */
+}
+
 /* The devices of a subsystem right below a USB interface. */
 static struct udev_list_entry *children(Discovery *d, struct udev_device *interface, const char *subsystem,
                                         struct udev_enumerate **ret) {
@@ -127,6 +141,8 @@ static void tell_port(Discovery *d, struct udev_device *interface, struct udev_d
                                 .ignore = bool_property(port, "QMID_IGNORE"),
                                 .take = bool_property(port, "QMID_TAKE"),
                                 .window = window_property(port),
+                                .sync = sync_property(port),
+                                .usb_reset = bool_property(port, "QMID_USB_RESET"),
                         },
                         d->userdata);
 }

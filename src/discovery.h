@@ -3,7 +3,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "util/util.h"
+#include "modem/place.h"
 
 /* Finds QMI ports through udev: the cdc-wdm node of a USB interface whose driver carries QMUX on it, paired
  * with the network interface of the same USB interface. */
@@ -23,6 +23,8 @@ typedef struct PortFacts {
         bool ignore;                   /* QMID_IGNORE */
         bool take;                     /* QMID_TAKE: although ModemManager runs */
         unsigned window;               /* QMID_WINDOW; 0: not given */
+        SyncPolicy sync;               /* QMID_SYNC */
+        bool usb_reset;                /* QMID_USB_RESET */
 } PortFacts;
 
 typedef struct DiscoveryOps {

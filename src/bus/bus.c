@@ -228,6 +228,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
                 return -ENOMEM;
         b->ops = ops;
         b->userdata = userdata;
+        b->sleep_delay = -1;
         LIST_INIT(&b->devices);
         LIST_INIT(&b->callers);
         b->nobody.name = "";
@@ -241,6 +242,9 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         r = peer_modem_manager_watch(b);
         if (r < 0)
                 return log_error_errno(r, "Cannot ask the bus for ModemManager");
+        r = peer_logind_watch(b);
+        if (r < 0)
+                return log_error_errno(r, "Cannot ask the bus for logind");
         r = sd_bus_get_bus_id(b->bus, &id);
         if (r < 0)
                 return log_error_errno(r, "Cannot ask for the id of the bus");
@@ -260,6 +264,7 @@ Bus *bus_free(Bus *b) {
                 bus_remove_device(b, LIST_FIRST(&b->devices)->device);
         while (!LIST_EMPTY(&b->callers))
                 caller_free(LIST_FIRST(&b->callers));
+        peer_logind_done(b);
         sd_bus_flush_close_unref(b->bus);
         service_faces_free(b->faces);
         free(b);
@@ -586,6 +591,8 @@ void bus_device_changed(Bus *b, Device *device, unsigned changes) {
         }
         if (changes & DEVICE_CHANGE_INTERFACES)
                 properties[n++] = "Interfaces";
+        if (changes & DEVICE_CHANGE_PORT)
+                properties[n++] = "Port";
         if (changes & DEVICE_CHANGE_PRIMARY)
                 properties[n++] = "Primary";
         properties[n] = NULL;

@@ -25,6 +25,8 @@ typedef struct BusOps {
         void (*on_keep)(Bus *b, const char *name, int fd, void *userdata);
         /* The one that was kept, which is the bus's from then on; -ENOENT. */
         int (*take_kept)(Bus *b, const char *name, void *userdata);
+        /* The machine is about to sleep, and waits for the return of this, or it has slept. */
+        void (*on_sleep)(Bus *b, bool begins, void *userdata);
         /* The last call under way was answered: bus_has_calls(). */
         void (*on_quiet)(Bus *b, void *userdata);
 } BusOps;
@@ -50,6 +52,9 @@ bool bus_device_is_held(Bus *b, Device *d);
 /* Gives the name back and takes in what was sent to it until then; what needs the modem is under way
  * afterwards. */
 void bus_leave(Bus *b);
+/* Whether the service manager is not going to start us again, as far as it says. Takes its time, up to a
+ * second. */
+bool bus_is_to_stop(Bus *b);
 /* Whether callers wait for an answer. */
 bool bus_has_calls(Bus *b);
 /* Answers all of them with an error, and calls off what was asked of the modem for them. */

@@ -32,6 +32,8 @@ struct Bus {
         const BusOps *ops;
         void *userdata;
         bool modem_manager_runs;
+        sd_bus_slot *sleep_call;
+        int sleep_delay; /* logind's descriptor; -1 */
         uint64_t last_call_usec;
         bool leaving;                 /* the name was given back, not lost */
         bool detached;                /* what is held is the next daemon's */
@@ -299,6 +301,8 @@ int log_control_add(sd_bus *bus);
 /* ---- peer-*.c: what other services of the bus are asked */
 
 int peer_modem_manager_watch(Bus *b);
+int peer_logind_watch(Bus *b);
+void peer_logind_done(Bus *b);
 
 /* ---- bus.c */
 

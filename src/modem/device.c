@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "modem/device.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
+#include "modem/usb-reset.h"
 #include "qmi/codec.h"
 #include "util/log.h"
 
 #define QMI_SERVICE_DMS 0x02
+
+/* A modem that does not come to itself by a reset will not do so by another soon after. */
+#define USB_RESET_USEC (600 * USEC_PER_SEC)
 
 /* What a modem says of itself: message and field of DMS, and where it goes. */
 typedef enum ModelFact {
@@ -31,6 +38,7 @@ typedef struct Question {
 } Question;
 
 struct Device {
+        sd_event *event;
         Mux *mux;
         DevicePlace place;
         bool secondary;
@@ -39,7 +47,10 @@ struct Device {
         MuxService *services;
         size_t n_services;
         char *facts[_MODEL_FACT_MAX];
+        bool facts_fresh; /* of the last daemon, on the same connection: need not be asked for */
         Question questions[_MODEL_FACT_MAX];
+        UsbReset *usb_reset;     /* under way */
+        uint64_t usb_reset_usec; /* when the last one began, CLOCK_BOOTTIME; 0: never */
 };
 
 static void device_tell(Device *d, unsigned changes) {
@@ -75,6 +86,7 @@ static void question_on_done(const RequestOutcome *outcome, void *userdata) {
         }
         free(d->facts[fact]);
         d->facts[fact] = s;
+        d->ops->on_save(d, d->userdata);
         if (fact != FACT_IMEI)
                 device_tell(d, DEVICE_CHANGE_MODEL);
 }
@@ -146,20 +158,89 @@ static void device_on_mux_state(Mux *m, MuxState state, const char *reason, void
                         log_oom();
                 if (r > 0)
                         changes |= DEVICE_CHANGE_SERVICES;
-                device_ask_model(d);
+                if (!d->facts_fresh)
+                        device_ask_model(d);
         }
+        d->facts_fresh = false;
         device_tell(d, changes);
+}
+
+static bool device_on_exhausted(Mux *m, uint16_t service, void *userdata) {
+        Device *d = userdata;
+
+        return d->ops->on_exhausted(d, service, d->userdata);
+}
+
+static void device_on_save(Mux *m, void *userdata) {
+        Device *d = userdata;
+
+        d->ops->on_save(d, d->userdata);
+}
+
+static bool device_may_sync(Mux *m, void *userdata) {
+        Device *d = userdata;
+
+        switch (d->place.sync) {
+        case SYNC_NEVER:
+                return false;
+        case SYNC_ALWAYS:
+                return true;
+        case SYNC_AUTO:
+        case _SYNC_POLICY_MAX:
+        case _SYNC_POLICY_INVALID:
+                break;
+        }
+        return !d->ops->has_rival(d, d->userdata) && !device_place_has_interface_up(&d->place);
+}
+
+static void device_on_usb_reset(UsbReset *u, int error, void *userdata) {
+        Device *d = userdata;
+
+        if (error < 0)
+                log_warning_errno(error, "%s: cannot reset its USB device %s", d->place.name,
+                                  d->place.physical_device);
+        else
+                log_notice("%s: its USB device was reset", d->place.name);
+        d->usb_reset = usb_reset_free(u);
+}
+
+static void device_on_silent_long(Mux *m, void *userdata) {
+        Device *d = userdata;
+        uint64_t now;
+        int r;
+
+        r = sd_event_now(d->event, CLOCK_BOOTTIME, &now);
+        if (r < 0 || !d->place.usb_reset || !*d->place.physical_device || d->usb_reset ||
+            (d->usb_reset_usec > 0 && now < d->usb_reset_usec + USB_RESET_USEC))
+                return;
+        log_warning("%s: it has not answered for long, and QMID_USB_RESET is set: resetting its USB device",
+                    d->place.name);
+        d->usb_reset_usec = now;
+        r = usb_reset_new(&d->usb_reset, d->event, d->place.physical_device, device_on_usb_reset, d);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot reset its USB device", d->place.name);
+}
+
+bool device_is_resetting(Device *d) {
+        return d->usb_reset;
 }
 
 int device_new(Device **ret, sd_event *event, const DevicePlace *place, const DeviceOps *ops,
                void *userdata) {
-        static const MuxOps mux_ops = { .on_state = device_on_mux_state };
+        static const MuxOps mux_ops = {
+                .on_state = device_on_mux_state,
+                .on_exhausted = device_on_exhausted,
+                .on_save = device_on_save,
+                .may_sync = device_may_sync,
+                .on_silent_long = device_on_silent_long,
+        };
         _cleanup_(device_freep) Device *d = NULL;
         int r;
 
         d = calloc(1, sizeof(*d));
         if (!d)
                 return -ENOMEM;
+        d->event = sd_event_ref(event);
         d->ops = ops;
         d->userdata = userdata;
         r = device_place_copy(place, &d->place);
@@ -189,9 +270,11 @@ Device *device_free(Device *d) {
         device_drop_questions(d);
         for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++)
                 free(d->facts[i]);
+        usb_reset_free(d->usb_reset);
         mux_free(d->mux);
         free(d->services);
         device_place_done(&d->place);
+        sd_event_unref(d->event);
         free(d);
         return NULL;
 }
@@ -200,8 +283,137 @@ int device_open(Device *d) {
         return mux_open(d->mux);
 }
 
+int device_open_lost(Device *d) {
+        return mux_open_lost(d->mux);
+}
+
 void device_set_busy(Device *d, const char *reason) {
         mux_set_busy(d->mux, reason);
+}
+
+int device_adopt(Device *d, int fd) {
+        int r;
+
+        r = port_adopt(mux_get_port(d->mux), fd);
+        if (r < 0)
+                close(fd);
+        return r;
+}
+
+/* ---- unplugged, and there again ---- */
+
+int device_set_place(Device *d, const DevicePlace *place) {
+        bool moves = !streq(d->place.uri, place->uri);
+        bool renamed = !strv_equal(d->place.interfaces, (const char *const *) place->interfaces);
+        DevicePlace copy;
+        int r;
+
+        r = device_place_copy(place, &copy);
+        if (r < 0)
+                return r;
+        if (moves) {
+                port_stop(mux_get_port(d->mux));
+                r = port_move(mux_get_port(d->mux), place->uri);
+                if (r < 0) {
+                        device_place_done(&copy);
+                        return r;
+                }
+        }
+        device_place_done(&d->place);
+        d->place = copy;
+        mux_set_window(d->mux, copy.window);
+        d->ops->on_save(d, d->userdata);
+        if (moves || renamed)
+                device_tell(d, (moves ? DEVICE_CHANGE_PORT : 0) | (renamed ? DEVICE_CHANGE_INTERFACES : 0));
+        return 0;
+}
+
+int device_reopen(Device *d) {
+        if (mux_get_state(d->mux) == MUX_INHIBITED) /* opened by its end */
+                return 0;
+        port_stop(mux_get_port(d->mux));
+        return port_start(mux_get_port(d->mux));
+}
+
+/* ---- kept over a restart ---- */
+
+void device_save(Device *d, Packer *p) {
+        size_t part;
+
+        device_place_save(&d->place, p);
+        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++)
+                pack_string(p, d->facts[i] ?: "");
+        part = pack_part_begin(p);
+        if (mux_save(d->mux, p) < 0)
+                p->error = p->error ?: -ENOMEM;
+        pack_part_end(p, part);
+}
+
+void device_save_port(Device *d, Packer *p) {
+        port_save(mux_get_port(d->mux), p);
+}
+
+static int device_restore_facts(Device *d, Unpacker *u) {
+        bool all = true;
+
+        for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++) {
+                const char *s = unpack_string(u);
+
+                all = all && *s;
+                d->facts[i] = *s ? strdup(s) : NULL;
+                if (*s && !d->facts[i])
+                        return -ENOMEM;
+        }
+        d->facts_fresh = all && port_get_fd(mux_get_port(d->mux)) >= 0;
+        return u->error;
+}
+
+static int device_restore_mux(Device *d, Unpacker *u, Unpacker *port) {
+        Unpacker part = unpack_part(u);
+        int r;
+
+        r = mux_restore(d->mux, &part, !port);
+        if (r >= 0)
+                r = unpack_end(&part);
+        if (r >= 0)
+                r = unpack_end(u);
+        if (r >= 0 && port)
+                r = port_restore(mux_get_port(d->mux), port);
+        if (r >= 0)
+                r = device_keep_services(d);
+        return MIN(r, 0);
+}
+
+int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, int fd, const DeviceOps *ops,
+                   void *userdata) {
+        _cleanup_(device_freep) Device *d = NULL;
+        DevicePlace place = {};
+        int r;
+
+        r = device_place_restore(&place, u);
+        if (r >= 0)
+                r = device_new(&d, event, &place, ops, userdata);
+        device_place_done(&place);
+        if (r < 0) {
+                if (fd >= 0)
+                        close(fd);
+                return r;
+        }
+        if (fd >= 0)
+                (void) device_adopt(d, fd);
+        r = device_restore_facts(d, u);
+        if (r >= 0)
+                r = device_restore_mux(d, u, port);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+void device_detach(Device *d) {
+        device_drop_questions(d);
+        port_keep(mux_get_port(d->mux));
+        mux_detach(d->mux);
 }
 
 const char *device_get_name(Device *d) {
@@ -218,20 +430,6 @@ static const char *device_get_address(Device *d) {
 
 const char *device_get_port_name(Device *d) {
         return strncmp(device_get_address(d), "/dev/", 5) == 0 ? device_get_address(d) : d->place.uri;
-}
-
-int device_set_interfaces(Device *d, const char *const *interfaces) {
-        char **copy;
-
-        if (strv_equal(d->place.interfaces, interfaces))
-                return 0;
-        copy = strv_copy(interfaces);
-        if (!copy)
-                return -ENOMEM;
-        strv_free(d->place.interfaces);
-        d->place.interfaces = copy;
-        device_tell(d, DEVICE_CHANGE_INTERFACES);
-        return 0;
 }
 
 bool device_is_primary(Device *d) {

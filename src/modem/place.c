@@ -2,6 +2,7 @@
 #include "modem/place.h"
 
 #include <ctype.h>
+#include <net/if.h>
 #include <stdio.h>
 
 char **strv_free(char **strv) {
@@ -74,6 +75,88 @@ int device_place_copy(const DevicePlace *p, DevicePlace *ret) {
         }
         *ret = copy;
         return 0;
+}
+
+#define INTERFACES_MAX 64U
+
+void device_place_save(const DevicePlace *p, Packer *packer) {
+        pack_string(packer, p->name);
+        pack_string(packer, p->uri);
+        pack_string(packer, p->driver);
+        pack_string(packer, p->id_path);
+        pack_string(packer, p->physical_device);
+        for (char **i = p->interfaces; *i; i++)
+                pack_string(packer, *i);
+        pack_string(packer, "");
+        pack_u16(packer, p->vendor);
+        pack_u16(packer, p->product);
+        pack_u8(packer, p->interface_number);
+        pack_u32(packer, p->window);
+        pack_u8(packer, (uint8_t) p->sync);
+        pack_bool(packer, p->usb_reset);
+}
+
+static char *borrow(Unpacker *u) {
+        return (char *) (uintptr_t) unpack_string(u);
+}
+
+int device_place_restore(DevicePlace *ret, Unpacker *u) {
+        char *interfaces[INTERFACES_MAX + 1] = {};
+        DevicePlace p = { .interfaces = interfaces };
+        size_t n = 0;
+
+        /* What is not copied yet lies in what is unpacked. */
+        p.name = borrow(u);
+        p.uri = borrow(u);
+        p.driver = borrow(u);
+        p.id_path = borrow(u);
+        p.physical_device = borrow(u);
+        for (char *s = borrow(u); *s; s = borrow(u)) {
+                if (n == INTERFACES_MAX)
+                        return -EBADMSG;
+                interfaces[n++] = s;
+        }
+        p.vendor = unpack_u16(u);
+        p.product = unpack_u16(u);
+        p.interface_number = unpack_u8(u);
+        p.window = unpack_u32(u);
+        p.sync = (SyncPolicy) unpack_u8(u);
+        p.usb_reset = unpack_bool(u);
+        if (u->error || !*p.name || p.sync >= _SYNC_POLICY_MAX)
+                return -EBADMSG;
+        return device_place_copy(&p, ret);
+}
+
+bool device_place_has_interface_up(const DevicePlace *p) {
+        for (char **i = p->interfaces; *i; i++) {
+                char path[sizeof("/sys/class/net//flags") + IFNAMSIZ];
+                unsigned flags = 0;
+                FILE *f;
+
+                (void) snprintf(path, sizeof(path), "/sys/class/net/%s/flags", *i);
+                f = fopen(path, "re");
+                if (!f)
+                        continue; /* it has gone */
+                if (fscanf(f, "%x", &flags) != 1)
+                        flags = IFF_UP; /* who knows */
+                fclose(f);
+                if (flags & IFF_UP)
+                        return true;
+        }
+        return false;
+}
+
+SyncPolicy sync_policy_from_string(const char *s) {
+        static const char *const words[] = {
+                [SYNC_AUTO] = "auto",
+                [SYNC_NEVER] = "never",
+                [SYNC_ALWAYS] = "always",
+        };
+
+        for (SyncPolicy i = 0; i < _SYNC_POLICY_MAX; i++)
+                if (streq(words[i], s))
+                        return i;
+        return _SYNC_POLICY_INVALID;
 }
 
 void device_name_escape(char *name) {

@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "util/pack.h"
 #include "util/util.h"
+
+/* When CTL Sync may be sent, which takes the client ids and the calls of every program at the modem. */
+typedef enum SyncPolicy {
+        SYNC_AUTO, /* nobody else can have the port, and no data call is up */
+        SYNC_NEVER,
+        SYNC_ALWAYS,
+        _SYNC_POLICY_MAX,
+        _SYNC_POLICY_INVALID = -EINVAL,
+} SyncPolicy;
+
+/* "auto", "never", "always" */
+SyncPolicy sync_policy_from_string(const char *s);
 
 /* Where a device is plugged in and what is known of its port without asking the modem. What is not known, or
  * does not apply, is an empty string, NULL or 0. */
@@ -15,12 +28,19 @@ typedef struct DevicePlace {
         uint16_t vendor, product;
         uint8_t interface_number;
         unsigned window; /* requests in flight; 0: the default */
+        SyncPolicy sync;
+        bool usb_reset; /* the USB device may be reset when nothing else helps */
 } DevicePlace;
 
 /* Frees what it has, not itself. */
 void device_place_done(DevicePlace *p);
 /* `ret` gets copies of everything. 0 or -ENOMEM. */
 int device_place_copy(const DevicePlace *p, DevicePlace *ret);
+/* For a restart. 0, -EBADMSG, -ENOMEM. */
+void device_place_save(const DevicePlace *p, Packer *packer);
+int device_place_restore(DevicePlace *ret, Unpacker *u);
+/* Whether a network interface of the port is up, as it is during a data call. */
+bool device_place_has_interface_up(const DevicePlace *p);
 
 char **strv_free(char **strv);
 /* NULL when memory is used up. */

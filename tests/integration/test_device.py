@@ -11,7 +11,7 @@ OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 
 # dbus-api.md of the contract; the second column: how its changes are told.
 TYPES = {
-    "State": ("s", "true"), "StateReason": ("s", "true"), "Port": ("s", "const"), "Transport": ("s", "const"),
+    "State": ("s", "true"), "StateReason": ("s", "true"), "Port": ("s", "true"), "Transport": ("s", "const"),
     "Interfaces": ("as", "true"), "Driver": ("s", "const"), "UsbId": ("(qq)", "const"), "IdPath": ("s", "const"),
     "PhysicalDevice": ("s", "const"), "Primary": ("b", "true"), "Manufacturer": ("s", "true"),
     "Model": ("s", "true"), "Revision": ("s", "true"), "Services": ("a{s(qq)}", "true"),
