@@ -210,7 +210,7 @@ class Bed:
         for client in self.bus.call(self.sim.device, DEVICE, "ListClients", "a{sv}", {}):
             ident = (client["service"], client["client_id"])
             (lingering if client["lingering"] else held).append(ident)
-            pending += client.get("pending", 0)
+            pending += client["pending"]
         return sorted(held), sorted(lingering), pending
 
     def has_own(self, service):
@@ -219,16 +219,17 @@ class Bed:
                    for c in self.bus.call(self.sim.device, DEVICE, "ListClients", "a{sv}", {}))
 
     def settle(self):
-        """Until what is under way is done. What does not add up then is in the row."""
+        """Until what is under way is done; nobody may be asking. What does not add up then is in the row."""
 
         def is_settled():
+            nonlocal held, lingering, pending, leaked
             held, lingering, pending = self.held()
-            return not lingering and not pending and sorted(self.sim.clients()) == held
+            leaked = set(self.sim.clients()).symmetric_difference(held + lingering)
+            return not leaked and not lingering and not pending
 
+        held = lingering = pending = leaked = None
         with contextlib.suppress(TimeoutError):
             eventually(is_settled)
-        held, lingering, pending = self.held()
-        leaked = set(self.sim.clients()).symmetric_difference(held + lingering)
         self.row.leaked += len(leaked)
         self.row.lingering += len(lingering)
         if leaked:

@@ -32,21 +32,24 @@ def killed(scale, act, when, prepare=(), begun=None, ended=None):
         def kill(n):
             for _ in range(n):
                 bed.n += 1
+                bed.n_allocated = bed.sim.count("ctl.allocate-client-id")
                 victim = Victim(bed, lambda bus, tell: act(bus, device, tell))
                 when(bed, victim, bed.n)
                 victim.kill()
                 bed.row.injected += 1
 
         kill(3)
+        callers.stop()
         bed.baseline()
+        callers.start()
         kill(scale.of(20, 200))
         callers.wait(lambda r: r["requests"] >= 1000)
+        report = callers.stop()
         bed.compare()
         if begun:
             left = bed.sim.count(begun) - bed.sim.count(ended)
             bed.row.leaked += abs(left)
             bed.check(left == 0, f"{bed.sim.count(begun)} times {begun}, {bed.sim.count(ended)} times {ended}")
-        report = callers.stop()
         bed.count(report)
         bed.broadcast(callers, report)
         return bed.row
@@ -55,13 +58,8 @@ def killed(scale, act, when, prepare=(), begun=None, ended=None):
 @case("kill -9 of a caller: id being allocated")
 def killed_allocating(scale):
     return killed(scale, lambda bus, device, tell: open_client(bus, device),
-                  lambda bed, victim, n: bed.sim.wait_count("clients.wds", n_wds(bed) + 1),
+                  lambda bed, victim, n: bed.sim.wait_count("ctl.allocate-client-id", bed.n_allocated + 1),
                   ["delay 50 ctl.allocate-client-id"])
-
-
-def n_wds(bed):
-    """Client ids of the service that nothing is under way for: the daemon's own, if it has one."""
-    return len([c for c in bed.held()[0] if c[0] == "wds" and c[1] != 0])
 
 
 @case("kill -9 of a caller: id held")
@@ -369,11 +367,13 @@ def descriptors(scale):
 
         bed.n_fds = len(os.listdir(f"/proc/{bed.pid}/fd"))
         use_up(2)
+        callers.stop()
         bed.baseline()
+        callers.start()
         use_up(scale.of(20, 200))
         callers.wait(lambda r: r["requests"] >= 1000)
-        bed.compare()
         bed.count(callers.stop())
+        bed.compare()
         return bed.row
 
 

@@ -124,7 +124,7 @@ def main():
                                      epilog="cases: " + ", ".join(CASES))
     parser.add_argument("--long", action="store_true", help="many times more of each")
     parser.add_argument("--markdown", action="store_true", help="the table as docs/reliability.md has it")
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="cases at once")
+    parser.add_argument("--jobs", type=int, default=min((os.cpu_count() or 1) + 1, 8), help="cases at once")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="cases by chance, for so long")
     parser.add_argument("--seed", type=int, help="of what is up to chance")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
