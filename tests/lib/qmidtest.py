@@ -30,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "sim"))
 
 import flatten  # noqa: E402
+from fdstore import FdStore  # noqa: E402
 
 SCENARIOS = ROOT / "tests" / "sim" / "scenarios"
 BUS_KINDS = ("dbus-daemon", "dbus-broker")
@@ -129,7 +130,16 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
     <allow send_destination="org.freedesktop.DBus"/>
   </policy>
   {policy}
+  {activation}
 </busconfig>
+"""
+
+# A program that only waits stands in for a service manager that starts the daemon again: calls to the name wait, too.
+ACTIVATION = """<servicedir>{directory}</servicedir><limit name="service_start_timeout">{timeout}</limit>"""
+SERVICE = """[D-BUS Service]
+Name={name}
+User=root
+Exec=/bin/cat {wait}
 """
 
 # The files of the project decide in the field; without one, what they are about is open.
@@ -137,15 +147,19 @@ OPEN_POLICY = """<policy context="default"><allow own="*"/><allow send_type="met
 
 
 class PrivateBus:
-    """A message bus of one's own, configured as a system bus is. `policy`: the file of a bus policy."""
+    """A message bus of one's own, configured as a system bus is. `policy`: the file of a bus policy. `activation`:
+    calls to the daemon's name wait until there is a daemon; dbus-daemon only."""
 
-    def __init__(self, directory, kind="dbus-daemon", policy=None):
+    def __init__(self, directory, kind="dbus-daemon", policy=None, activation=False):
         self.directory = pathlib.Path(directory)
         self.kind = kind
         self.policy = f"<include>{policy}</include>" if policy else OPEN_POLICY
         self.path = self.directory / "bus"
         self.address = f"unix:path={self.path}"
         self.processes = []
+        self.activation, self.fifo = "", None
+        if activation:
+            self._prepare_activation()
         if kind == "dbus-daemon":
             self._start_daemon("bus", self.policy)
         elif kind == "dbus-broker":
@@ -155,8 +169,18 @@ class PrivateBus:
 
     def _config(self, name, policy):
         config = self.directory / f"{name}.conf"
-        config.write_text(CONFIG.format(path=self.directory / name, policy=policy))
+        config.write_text(CONFIG.format(path=self.directory / name, policy=policy, activation=self.activation))
         return config
+
+    def _prepare_activation(self):
+        services = self.directory / "services"
+        services.mkdir(exist_ok=True)
+        fifo = services / "wait"
+        if not fifo.exists():
+            os.mkfifo(fifo)
+        (services / f"{NAME}.service").write_text(SERVICE.format(name=NAME, wait=fifo))
+        self.activation = ACTIVATION.format(directory=services, timeout=TIMEOUT * 1000)
+        self.fifo = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)     # whoever waits reads until we close it
 
     def _start_daemon(self, name, policy):
         if not shutil.which("dbus-daemon"):
@@ -203,6 +227,9 @@ class PrivateBus:
             if process.popen.poll() is None:
                 process.popen.send_signal(signal.SIGTERM)
             process.wait()
+        if self.fifo is not None:
+            os.close(self.fifo)
+            self.fifo = None
 
 
 # ---- the simulated modem
@@ -302,13 +329,18 @@ class Sim:
 
 
 class Daemon(Process):
-    """qmid on a private bus. It has its name when the constructor returns, unless `wait` is false."""
+    """qmid on a private bus. It has its name when the constructor returns, unless `wait` is false. `store`: an FdStore,
+    which gives it what the last daemon left."""
 
-    def __init__(self, directory, bus, ports, name="qmid", options=(), wait=True, env=None):
+    def __init__(self, directory, bus, ports, name="qmid", options=(), wait=True, env=None, store=None):
         wrapper = shlex.split(os.environ.get("QMID_WRAPPER", ""))
-        super().__init__(directory, name,
-                         [*wrapper, program("src/qmid"), *(f"--port={p}" for p in ports), *options],
-                         env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address, **(env or {})})
+        command = [*wrapper, program("src/qmid"), *(f"--port={p}" for p in ports), *options]
+        env = {"DBUS_SYSTEM_BUS_ADDRESS": bus.address, **(env or {})}
+        if store:
+            with store.passed(command) as (command, more, fds):
+                super().__init__(directory, name, command, env=env | more, pass_fds=fds)
+        else:
+            super().__init__(directory, name, command, env=env)
         self.bus = bus
         if wait:
             self.wait_name()
@@ -335,12 +367,14 @@ class Daemon(Process):
 class World:
     """Everything that one test runs, taken down in the reverse order."""
 
-    def __init__(self, directory, bus_kind="dbus-daemon", policy=None):
+    def __init__(self, directory, bus_kind="dbus-daemon", policy=None, activation=False):
         self.directory = pathlib.Path(directory)
         self.sims = []
         self.connections = []
-        self.daemon = None
-        self.bus = PrivateBus(self.directory, bus_kind, policy)
+        self.daemon = self.daemon_options = self.store = None
+        self.n_restarts = 0
+        self.bus_options = {"kind": bus_kind, "policy": policy, "activation": activation}
+        self.bus = PrivateBus(self.directory, **self.bus_options)
 
     def __enter__(self):
         return self
@@ -354,16 +388,45 @@ class World:
         self.sims.append(sim)
         return sim
 
-    def start_daemon(self, ports=None, ready=True, **options):
-        """qmid with the ports of all simulators (or others); `ready`: until their devices are."""
+    def start_daemon(self, ports=None, ready=True, store=False, **options):
+        """qmid with the ports of all simulators (or others); `ready`: until their devices are. `store`: what it leaves
+        is kept for restart_daemon()."""
         ports = [s.port for s in self.sims] if ports is None else ports
-        self.daemon = Daemon(self.directory, self.bus, ports, **options)
+        if store:
+            self.store = FdStore(self.directory)
+        self.daemon_options = {"ports": ports, **options}
+        self.daemon = Daemon(self.directory, self.bus, store=self.store, **self.daemon_options)
         if ready:
             with Bus(self.bus.address) as connection:
                 for sim in self.sims:
                     if sim.port in ports:
                         connection.wait_property(sim.device, f"{NAME}.Device", "State", "ready")
         return self.daemon
+
+    def end_daemon(self, how=signal.SIGTERM):
+        """Ends it by a signal, and checks that this is how it ends."""
+        self.daemon.popen.send_signal(how)
+        status = self.daemon.wait()
+        expected = 0 if how in (signal.SIGTERM, signal.SIGINT) else -how
+        assert status == expected, f"qmid ended with status {status}\n{self.daemon.output()}"
+        self.daemon.check_output()
+
+    def again(self, **changes):
+        """The next qmid, with what the last one left; it has its name."""
+        self.n_restarts += 1
+        self.daemon_options = {**self.daemon_options, **changes}
+        self.daemon = Daemon(self.directory, self.bus, store=self.store,
+                             **{"name": f"qmid-{self.n_restarts}", **self.daemon_options})
+        return self.daemon
+
+    def restart_daemon(self, how=signal.SIGTERM, **changes):
+        self.end_daemon(how)
+        return self.again(**changes)
+
+    def restart_bus(self):
+        """Everybody is thrown off it."""
+        self.bus.stop()
+        self.bus = PrivateBus(self.directory, **self.bus_options)
 
     def connect(self):
         """A connection to the bus: one caller."""
@@ -406,6 +469,8 @@ class World:
         for sim in self.sims:
             attempt(sim.stop)
         attempt(self.bus.stop)
+        if self.store:
+            attempt(self.store.close)
         if failed:
             print(self.logs())
         elif problems:
