@@ -333,8 +333,18 @@ void client_fail_requests(Client *c, RequestState state, int error, bool late) {
         mux_flush_later(c->mux);
 }
 
+static const Started *first_lost_for_good(Client *c) {
+        const Started *s;
+
+        TAILQ_FOREACH(s, &c->started, entry)
+                if (!started_can_be_replayed(s))
+                        break;
+        return s;
+}
+
 void client_lose(Client *c, const char *reason) {
         Mux *m = c->mux;
+        const Started *s;
         char text[160];
 
         if (c->lingering) {
@@ -346,14 +356,15 @@ void client_lose(Client *c, const char *reason) {
                 client_end(c, REQUEST_GONE, 0, reason);
                 return;
         }
-        if (!TAILQ_EMPTY(&c->started)) {
-                const SchemaMessage *undo = TAILQ_FIRST(&c->started)->undo;
-
-                (void) snprintf(text, sizeof(text), "%s, and what %s is there to end is gone", reason,
-                                schema_string(undo->name));
+        s = first_lost_for_good(c);
+        if (s) {
+                (void) snprintf(text, sizeof(text), "%s, and what %s began is lost", reason,
+                                schema_string(s->row->name));
                 client_end(c, REQUEST_GONE, 0, text);
                 return;
         }
+        while (!TAILQ_EMPTY(&c->started))
+                (void) started_free(c, TAILQ_FIRST(&c->started));
 
         log_debug("%s: client id %u of service 0x%02x is lost: %s", port_get_uri(m->port), c->id, c->service,
                   reason);

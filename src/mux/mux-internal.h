@@ -125,6 +125,12 @@ struct Transaction {
 int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t *tlvs, size_t n_tlvs,
                     uint64_t timeout_usec);
 void transaction_free(Transaction *t);
+/* Whether its success begins something that can be undone. */
+bool transaction_can_be_undone(const Transaction *t);
+/* One of these from an earlier run, for which nobody waits any more. `response`: NULL, or the one that came
+ * already, so that only the result is missing. 0, -ENOMEM. */
+int transaction_restore(Client *c, uint16_t id, const SchemaMessage *row, const uint8_t *tlvs, size_t n_tlvs,
+                        const QmiMessage *response);
 /* Nothing more can be sent about it: its id rests, and a late success counts. It may be gone afterwards. */
 void transaction_give_up(Transaction *t);
 /* How many transaction ids there are in one half of them. */
@@ -209,12 +215,14 @@ void join_on_effect(Mux *m, uint16_t service);
 /* Something that a client began and that the modem would go on with when the client is gone. */
 struct Started {
         TAILQ_ENTRY(Started) entry;
-        const SchemaMessage *undo;
+        const SchemaMessage *row, *undo; /* what began it, what undoes it */
         size_t n_tlvs;
         uint8_t tlvs[]; /* of the message that undoes it */
 };
 
-int started_new(Client *c, const SchemaMessage *undo, const uint8_t *tlvs, size_t n_tlvs);
+int started_new(Client *c, const SchemaMessage *row, const uint8_t *tlvs, size_t n_tlvs);
+/* Whether a modem that has lost it can be told to begin anew. */
+bool started_can_be_replayed(const Started *s);
 Started *started_free(Client *c, Started *s);
 /* Something that can be undone succeeded: it is remembered, or undone at once if nobody wants it. */
 void undo_on_success(const Transaction *t, const QmiMessage *response, const QmiMessage *indication);

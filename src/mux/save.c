@@ -21,6 +21,8 @@ static void save_statistics(Packer *p, const MuxStatistics *s) {
         pack_u64(p, s->n_malformed);
         pack_u64(p, s->n_unsolicited);
         pack_u64(p, s->n_unrouted);
+        pack_u64(p, s->n_joined);
+        pack_u64(p, s->n_undone);
 }
 
 static void save_registrations(Packer *p, Client *c) {
@@ -30,6 +32,35 @@ static void save_registrations(Packer *p, Client *c) {
         TAILQ_FOREACH(r, &c->registrations, entry) {
                 pack_u16(p, r->row->id);
                 pack_bytes(p, r->tlvs.bytes, r->tlvs.n_bytes);
+        }
+        pack_part_end(p, part);
+}
+
+static void save_started(Packer *p, Client *c) {
+        size_t part = pack_part_begin(p);
+        Started *s;
+
+        TAILQ_FOREACH(s, &c->started, entry) {
+                pack_u16(p, s->row->id);
+                pack_bytes(p, s->tlvs, s->n_tlvs);
+        }
+        pack_part_end(p, part);
+}
+
+/* What may begin without anybody who waits for it. */
+static void save_transactions(Packer *p, Client *c) {
+        size_t part = pack_part_begin(p);
+        Transaction *t;
+
+        TAILQ_FOREACH(t, &c->transactions, entry) {
+                if (!transaction_can_be_undone(t))
+                        continue;
+                pack_u16(p, t->id);
+                pack_u16(p, t->message);
+                pack_bytes(p, t->request_tlvs, t->n_request_tlvs);
+                pack_bool(p, t->state == TRANSACTION_RESULT);
+                if (t->state == TRANSACTION_RESULT)
+                        pack_bytes(p, t->response.tlvs, t->response.n_tlvs);
         }
         pack_part_end(p, part);
 }
@@ -46,6 +77,8 @@ static void save_client(Packer *p, Client *c) {
         pack_u64(p, c->n_requests);
         pack_u64(p, c->since_usec);
         save_registrations(p, c);
+        save_started(p, c);
+        save_transactions(p, c);
         pack_part_end(p, part);
 }
 
@@ -90,6 +123,8 @@ static void restore_statistics(Unpacker *u, MuxStatistics *ret) {
         ret->n_malformed = unpack_u64(u);
         ret->n_unsolicited = unpack_u64(u);
         ret->n_unrouted = unpack_u64(u);
+        ret->n_joined = unpack_u64(u);
+        ret->n_undone = unpack_u64(u);
 }
 
 static int restore_services(Unpacker *u, MuxService **ret, size_t *ret_n) {
@@ -115,21 +150,72 @@ static int restore_services(Unpacker *u, MuxService **ret, size_t *ret_n) {
         return 0;
 }
 
-static int restore_registrations(Client *c, Unpacker *u) {
-        Unpacker part = unpack_part(u);
+static int restore_row(Client *c, Unpacker *u, const SchemaMessage **ret) {
+        uint16_t message = unpack_u16(u);
+
+        *ret = mux_find_row(c->mux, c->service, message);
+        return u->error || !*ret ? -EBADMSG : 0;
+}
+
+static int restore_registration(Client *c, Unpacker *u) {
         const SchemaMessage *row;
         const uint8_t *tlvs;
-        uint16_t message;
         size_t n_tlvs;
         int r;
 
+        r = restore_row(c, u, &row);
+        if (r < 0)
+                return r;
+        tlvs = unpack_bytes(u, &n_tlvs);
+        if (u->error || !(row->flags & SCHEMA_REPLAY))
+                return -EBADMSG;
+        return replay_add(c, row, tlvs, n_tlvs);
+}
+
+static int restore_started(Client *c, Unpacker *u) {
+        const SchemaMessage *row;
+        const uint8_t *tlvs;
+        size_t n_tlvs;
+        int r;
+
+        r = restore_row(c, u, &row);
+        if (r < 0)
+                return r;
+        tlvs = unpack_bytes(u, &n_tlvs);
+        if (u->error || row->undo == SCHEMA_NO_MESSAGE)
+                return -EBADMSG;
+        return started_new(c, row, tlvs, n_tlvs);
+}
+
+static int restore_transaction(Client *c, Unpacker *u) {
+        QmiMessage response = { .service = c->service, .client = c->id, .type = QMI_RESPONSE };
+        uint16_t id = unpack_u16(u);
+        const SchemaMessage *row;
+        const uint8_t *tlvs;
+        bool answered;
+        size_t n_tlvs;
+        int r;
+
+        r = restore_row(c, u, &row);
+        if (r < 0)
+                return r;
+        tlvs = unpack_bytes(u, &n_tlvs);
+        answered = unpack_bool(u);
+        if (answered)
+                response.tlvs = unpack_bytes(u, &response.n_tlvs);
+        response.transaction = id;
+        response.id = row->id;
+        if (u->error || row->undo == SCHEMA_NO_MESSAGE || (answered && row->result == SCHEMA_NO_MESSAGE))
+                return -EBADMSG;
+        return transaction_restore(c, id, row, tlvs, n_tlvs, answered ? &response : NULL);
+}
+
+static int restore_each(Client *c, Unpacker *u, int (*restore)(Client *c, Unpacker *u)) {
+        Unpacker part = unpack_part(u);
+        int r;
+
         while (part.size > 0) {
-                message = unpack_u16(&part);
-                tlvs = unpack_bytes(&part, &n_tlvs);
-                row = mux_find_row(c->mux, c->service, message);
-                if (part.error || !row || !(row->flags & SCHEMA_REPLAY))
-                        return -EBADMSG;
-                r = replay_add(c, row, tlvs, n_tlvs);
+                r = restore(c, &part);
                 if (r < 0)
                         return r;
         }
@@ -172,7 +258,12 @@ static int restore_client(Mux *m, Unpacker *u) {
         if (u->error || c->key == 0 || c->service == QMI_SERVICE_CTL || c->service > 0xFF ||
             c->id == QMI_CLIENT_ALL || (c->lost && !c->orphan) || has_twin(c))
                 return -EBADMSG;
-        return restore_registrations(c, u);
+        r = restore_each(c, u, restore_registration);
+        if (r >= 0)
+                r = restore_each(c, u, restore_started);
+        if (r >= 0)
+                r = restore_each(c, u, restore_transaction);
+        return r;
 }
 
 static int restore_clients(Mux *m, Unpacker *u) {

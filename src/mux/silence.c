@@ -60,6 +60,7 @@ void silence_on_service(Mux *m, uint16_t service) {
 }
 
 void silence_show(Mux *m) {
+        const SchemaService *s;
         char reason[64];
         Client *c;
 
@@ -73,7 +74,12 @@ void silence_show(Mux *m) {
                 mux_set_state(m, MUX_READY, NULL);
                 return;
         }
-        (void) snprintf(reason, sizeof(reason), "service 0x%02x does not answer", c->service);
+        s = schema_service_by_id(c->service, m->vendor);
+        if (s)
+                (void) snprintf(reason, sizeof(reason), "service %s does not answer",
+                                schema_string(s->name));
+        else
+                (void) snprintf(reason, sizeof(reason), "service 0x%02x does not answer", c->service);
         mux_set_state(m, MUX_READY, reason);
 }
 
@@ -83,7 +89,7 @@ int silence_sync(Mux *m, const char *why) {
         uint64_t now = mux_now(m);
         int r;
 
-        if (!m->ops->may_sync || !m->ops->may_sync(m, m->userdata))
+        if (m->n_started > 0 || !m->ops->may_sync || !m->ops->may_sync(m, m->userdata))
                 return -EPERM;
         if (m->synced_usec != 0 && now - m->synced_usec < SYNC_USEC)
                 return -EBUSY;

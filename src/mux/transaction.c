@@ -176,18 +176,7 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
                 .deadline_usec = timeout_usec < UINT64_MAX - now ? now + timeout_usec : UINT64_MAX - 1,
         };
         r = request ? transaction_remember(t, request) : 0;
-        if (r >= 0)
-                r = send_message(c, &(QmiMessage){
-                                            .service = c->service,
-                                            .client = c->id,
-                                            .type = QMI_REQUEST,
-                                            .transaction = t->id,
-                                            .id = message,
-                                            .tlvs = tlvs,
-                                            .n_tlvs = n_tlvs,
-                                    });
         if (r < 0) {
-                free(t->request_tlvs);
                 free(t);
                 return r;
         }
@@ -195,6 +184,21 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
         t->lane = request ? request->lane : NULL;
         TAILQ_INSERT_TAIL(&c->transactions, t, entry);
         transaction_set_state(t, TRANSACTION_IN_FLIGHT);
+        if (transaction_can_be_undone(t))
+                mux_save_now(c->mux); /* so that it is, even if we crash */
+        r = send_message(c, &(QmiMessage){
+                                    .service = c->service,
+                                    .client = c->id,
+                                    .type = QMI_REQUEST,
+                                    .transaction = t->id,
+                                    .id = message,
+                                    .tlvs = tlvs,
+                                    .n_tlvs = n_tlvs,
+                            });
+        if (r < 0) {
+                transaction_free(t);
+                return r;
+        }
         if (request) {
                 t->request = request;
                 request->transaction = t;
@@ -207,6 +211,55 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
                         ctl_push(c->mux);
         }
         return 0;
+}
+
+/* Waits for the indication; the wire is free for the next one. */
+static int transaction_wait_for_result(Transaction *t, const QmiMessage *response) {
+        t->response_tlvs = malloc(MAX(response->n_tlvs, (size_t) 1));
+        if (!t->response_tlvs)
+                return -ENOMEM;
+        if (response->n_tlvs > 0)
+                memcpy(t->response_tlvs, response->tlvs, response->n_tlvs);
+        t->response = *response;
+        t->response.tlvs = t->response_tlvs;
+        transaction_set_state(t, TRANSACTION_RESULT);
+        return 0;
+}
+
+bool transaction_can_be_undone(const Transaction *t) {
+        return has_undo(t->row);
+}
+
+int transaction_restore(Client *c, uint16_t id, const SchemaMessage *row, const uint8_t *tlvs, size_t n_tlvs,
+                        const QmiMessage *response) {
+        Transaction *t;
+        int r;
+
+        t = malloc(sizeof(*t));
+        if (!t)
+                return -ENOMEM;
+        *t = (Transaction){
+                .client = c,
+                .id = id,
+                .message = row->id,
+                .row = row,
+                .await = has_result(row) ? row : NULL,
+                .abandoned = true,
+                .request_tlvs = malloc(MAX(n_tlvs, (size_t) 1)),
+                .n_request_tlvs = n_tlvs,
+                .deadline_usec = mux_now(c->mux) + REQUEST_TIMEOUT_DEFAULT_S * USEC_PER_SEC,
+        };
+        TAILQ_INSERT_TAIL(&c->transactions, t, entry);
+        r = t->request_tlvs ? 0 : -ENOMEM;
+        if (r >= 0 && n_tlvs > 0)
+                memcpy(t->request_tlvs, tlvs, n_tlvs);
+        if (r >= 0 && response)
+                r = transaction_wait_for_result(t, response);
+        else if (r >= 0)
+                transaction_expire(t);
+        if (r < 0)
+                transaction_free(t);
+        return r;
 }
 
 void transaction_hurry(Transaction *t, uint64_t deadline_usec) {
@@ -256,19 +309,6 @@ static bool is_success(const QmiMessage *m) {
         return r == 0 || r == -ENODATA;
 }
 
-/* Waits for the indication; the wire is free for the next one. */
-static int transaction_wait_for_result(Transaction *t, const QmiMessage *response) {
-        t->response_tlvs = malloc(MAX(response->n_tlvs, (size_t) 1));
-        if (!t->response_tlvs)
-                return -ENOMEM;
-        if (response->n_tlvs > 0)
-                memcpy(t->response_tlvs, response->tlvs, response->n_tlvs);
-        t->response = *response;
-        t->response.tlvs = t->response_tlvs;
-        transaction_set_state(t, TRANSACTION_RESULT);
-        return 0;
-}
-
 /* Whether its result matters: to somebody who waits for it, or for what is to be undone. Only a success
  * announces that one will follow. */
 static bool awaits_result(const Transaction *t, const QmiMessage *m) {
@@ -278,7 +318,7 @@ static bool awaits_result(const Transaction *t, const QmiMessage *m) {
 static void transaction_on_success(Transaction *t) {
         if (t->request_tlvs)
                 undo_on_undone(t);
-        if (is_owned(t->row) && t->request_tlvs)
+        if (is_owned(t->row) && t->request_tlvs && !(t->abandoned && has_undo(t->row)))
                 replay_note(t->client, t->row, t->request_tlvs, t->n_request_tlvs);
 }
 

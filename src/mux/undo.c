@@ -7,18 +7,23 @@
  * with the message that the schema names. It is put together while what it needs is there: when the thing
  * begins. */
 
-int started_new(Client *c, const SchemaMessage *undo, const uint8_t *tlvs, size_t n_tlvs) {
+int started_new(Client *c, const SchemaMessage *row, const uint8_t *tlvs, size_t n_tlvs) {
         Started *s;
 
         s = malloc(sizeof(*s) + n_tlvs);
         if (!s)
                 return -ENOMEM;
-        *s = (Started){ .undo = undo, .n_tlvs = n_tlvs };
+        *s = (Started){ .row = row, .undo = schema_messages + row->undo, .n_tlvs = n_tlvs };
         if (n_tlvs > 0)
                 memcpy(s->tlvs, tlvs, n_tlvs);
         TAILQ_INSERT_TAIL(&c->started, s, entry);
         c->mux->n_started++;
+        mux_save_later(c->mux);
         return 0;
+}
+
+bool started_can_be_replayed(const Started *s) {
+        return s->row->flags & SCHEMA_REPLAY;
 }
 
 Started *started_free(Client *c, Started *s) {
@@ -26,6 +31,7 @@ Started *started_free(Client *c, Started *s) {
                 return NULL;
         TAILQ_REMOVE(&c->started, s, entry);
         c->mux->n_started--;
+        mux_save_later(c->mux);
         free(s);
         return NULL;
 }
@@ -128,8 +134,10 @@ void undo_on_success(const Transaction *t, const QmiMessage *response, const Qmi
                 forget(c, undo, w.bytes, w.n_bytes);
                 if (t->abandoned)
                         undo_send(c, undo, w.bytes, w.n_bytes);
-                else
-                        r = started_new(c, undo, w.bytes, w.n_bytes);
+                else {
+                        r = started_new(c, t->row, w.bytes, w.n_bytes);
+                        mux_save_now(c->mux);
+                }
         }
         if (r == -ENODATA)
                 /* As a rule it is a result that says that nothing began. */

@@ -391,7 +391,7 @@ static void test_lost(void) {
              0x01, 0x02, 0x00, 0x03, 0x07);                                              /* NAS, client 7 */
         bench_settle(&b);
         assert(streq(b.events, "c:ended "));
-        assert(strstr(c.client->end_reason, "stop") && b.mux->n_started == 0);
+        assert(strstr(c.client->end_reason, "what start began") && b.mux->n_started == 0);
         test_client_release(&c);
         bench_expect_silence(&b);
         bench_done(&b);
