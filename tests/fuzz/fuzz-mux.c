@@ -14,15 +14,19 @@
  * the mux does, bit 6 it does not answer CTL, bit 7 callbacks free and make clients and requests. The rest
  * is what it sends, after CTL has been answered as long as the mux was starting. */
 
-/* Of mux-nas.toml. */
-static const SchemaMessage *row(const char *message) {
-        const SchemaMessage *m = schema_message_by_name(schema_service_by_name("nas"), message);
+/* Of mux-nas.toml and mux-dms.toml. */
+static const SchemaMessage *row_of(const char *service, const char *message) {
+        const SchemaMessage *m = schema_message_by_name(schema_service_by_name(service), message);
 
         must(m);
         return m;
 }
 
-#define N_CLIENTS  4U
+static const SchemaMessage *row(const char *message) {
+        return row_of("nas", message);
+}
+
+#define N_CLIENTS  5U
 #define N_REQUESTS 64U
 
 typedef struct Asked {
@@ -37,7 +41,7 @@ typedef struct Fuzz {
         Framer framer;
         bool answers_ctl, wild;
         uint8_t next_id;
-        Owner owner;
+        Owner owner, requesters[2];
         Client *clients[N_CLIENTS];
         Asked asked[N_REQUESTS];
         unsigned n_requests;
@@ -90,9 +94,10 @@ static void answer(Fuzz *f, const QmiMessage *request, const uint8_t *tlvs, size
 }
 
 static void answer_ctl(Fuzz *f, const QmiMessage *m) {
-        /* success; CTL 1.5, NAS 1.25 */
-        static const uint8_t services[] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x0B, 0x00, 0x02,
-                                            0x00, 0x01, 0x00, 0x05, 0x00, 0x03, 0x01, 0x00, 0x19, 0x00 };
+        /* success; CTL 1.5, DMS 1.14, NAS 1.25 */
+        static const uint8_t services[] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x10,
+                                            0x00, 0x03, 0x00, 0x01, 0x00, 0x05, 0x00, 0x02, 0x01,
+                                            0x00, 0x0E, 0x00, 0x03, 0x01, 0x00, 0x19, 0x00 };
         uint8_t id[] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x03, 0x00 };
 
         switch (m->id) {
@@ -100,6 +105,8 @@ static void answer_ctl(Fuzz *f, const QmiMessage *m) {
                 answer(f, m, services, sizeof(services));
                 break;
         case 0x0022:
+                must(m->n_tlvs == 4);
+                id[sizeof(id) - 2] = m->tlvs[3];
                 id[sizeof(id) - 1] = f->next_id++;
                 answer(f, m, id, sizeof(id));
                 break;
@@ -221,7 +228,7 @@ static void on_done(const RequestOutcome *outcome, void *userdata) {
 }
 
 static void add_request(Fuzz *f, Client *c, const SchemaMessage *schema) {
-        static const uint8_t token[] = { 0x10, 0x01, 0x00, 0x41 };
+        static const uint8_t tlvs[] = { 0x10, 0x01, 0x00, 0x41, 0x01, 0x01, 0x00, 0x05 };
         Asked *a;
         int r;
 
@@ -233,8 +240,9 @@ static void add_request(Fuzz *f, Client *c, const SchemaMessage *schema) {
                         &(RequestSpec){
                                 .message = schema ? schema->id : 0x4F,
                                 .schema = schema,
-                                .tlvs = token,
-                                .n_tlvs = sizeof(token),
+                                .requester = &f->requesters[f->n_requests % 2],
+                                .tlvs = tlvs,
+                                .n_tlvs = sizeof(tlvs),
                                 .done = on_done,
                                 .userdata = a,
                         });
@@ -245,6 +253,7 @@ static void add_request(Fuzz *f, Client *c, const SchemaMessage *schema) {
 }
 
 static void start(Fuzz *f) {
+        Client *shared;
         int r;
 
         r = sd_event_new(&f->event);
@@ -258,13 +267,15 @@ static void start(Fuzz *f) {
         while (mux_get_state(f->mux) != MUX_READY)
                 turn(f);
 
-        /* Client ids 1 to 4, and the shared one; on them requests that wait, that are in flight, whose
-         * answer came too late, whose result is to come; one of the clients waits for its answer to be
-         * released. */
+        /* Client ids 1 to 7, two of which are shared; on them requests that wait, that are in flight, whose
+         * answer came too late, whose result is to come, that begin something, that are equal; one of the
+         * clients waits for its answer to be released. */
         for (size_t i = 0; i < N_CLIENTS; i++) {
                 r = client_new(&f->clients[i], f->mux, 0x03, &f->owner, &client_ops, f);
                 must(r == 0);
         }
+        r = mux_get_shared_client(f->mux, 0x02, &shared);
+        must(r == 0);
         settle(f);
         add_request(f, f->clients[0], NULL);
         transaction_on_deadline(f->asked[0].request->transaction);
@@ -274,6 +285,14 @@ static void start(Fuzz *f) {
         add_request(f, f->clients[1], row("load"));
         add_request(f, f->clients[2], row("mode"));
         add_request(f, f->clients[2], row("mode"));
+        for (size_t i = 0; i < 2; i++) {
+                add_request(f, f->clients[4], row("start"));
+                add_request(f, f->clients[4], row("stop"));
+                add_request(f, f->clients[4], row("track"));
+        }
+        for (size_t i = 0; i < 4; i++)
+                add_request(f, shared, row_of("dms", "get"));
+        add_request(f, shared, row_of("dms", "set"));
         add_request(f, f->clients[3], row("scan"));
         settle(f);
         f->asked[f->n_requests - 1].request = request_cancel(f->asked[f->n_requests - 1].request);

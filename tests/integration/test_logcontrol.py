@@ -26,7 +26,7 @@ def test_level(world, sim, bus):
     # Now it speaks of what it was silent about.
     bus.qmi(sim.device, "Nas", "SetEventReport")
     bus.close()
-    sim.wait_count("clients.nas", "=0")
+    sim.wait_count("clients.nas", "=1")
     assert "has left the bus" in daemon.output()
 
 

@@ -80,6 +80,7 @@ def refusal(call):
 
 
 def test_both_directions(sim, device, bus):
+    bus.qmi(device, "Nas", "GetDrx")
     before = time.time_ns() // 1000
     trace = Trace(bus, device)
     bus.qmi(device, "Nas", "RegisterIndications", {"signal_info": True})
@@ -217,7 +218,7 @@ def test_the_opener_leaves(world, sim, device, bus):
     opener.close()
     for trace in traces:
         trace.ends()
-    sim.wait_count("clients.nas", "=0")
+    sim.wait_count("clients.nas", "=1")
     alone.close()
     lonely.ends()
     assert bus.qmi(device, "Nas", "GetSignalInfo")
@@ -395,9 +396,11 @@ def test_json(world, sim, device, bus):
     bus.qmi(device, "Nas", "RegisterIndications", {"signal_info": True})
     before = time.time_ns() // 1000
     with Qmictl(world, "-j") as trace:
+        bus.qmi(device, "Wds", "GetMaxLteAttachPdnNumber")
         answer = bus.qmi(device, "Nas", "GetSignalInfo")
-        allocation = [json.loads(trace.line()) for _ in range(2)]
-        assert [(f["service"], f["client_id"]) for f in allocation] == [("ctl", 0)] * 2
+        seen = [json.loads(trace.line()) for _ in range(4)]
+        assert [f["service"] for f in seen] == ["ctl", "ctl", "wds", "wds"]
+        assert [f["client_id"] for f in seen[:2]] == [0, 0]
         last = sim.last_request("nas.get-signal-info")
         request, response = json.loads(trace.line()), json.loads(trace.line())
         assert before <= request.pop("time_usec") <= response.pop("time_usec") <= time.time_ns() // 1000

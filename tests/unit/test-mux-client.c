@@ -88,7 +88,7 @@ static void test_allocation_refused(void) {
         (void) bench_request(&b, c.client, 0x004F, NULL, &two);
         bench_answer(&b, bench_next(&b), 5 /* client ids exhausted */);
         bench_expect_silence(&b);
-        assert(streq(b.events, "one:no-client two:no-client c:allocated:5 "));
+        assert(streq(b.events, "exhausted:03 one:no-client two:no-client c:allocated:5 "));
         assert(one.error == 5 && two.error == 5);
         bench_done(&b);
 }
@@ -519,6 +519,167 @@ static void test_shared(void) {
         bench_done(&b);
 }
 
+/* ---- no id is left ---- */
+
+static TestClient *idle; /* what the front end can do without */
+
+static bool release_idle(Bench *b, uint16_t service) {
+        if (!idle || !idle->client)
+                return false;
+        test_client_release(idle);
+        return true;
+}
+
+static QmiMessage expect_ctl(Bench *b, uint16_t message) {
+        QmiMessage m = *bench_next(b);
+
+        assert(m.service == QMI_SERVICE_CTL && m.id == message);
+        return m;
+}
+
+static void refuse(Bench *b) {
+        QmiMessage m = expect_ctl(b, 0x0022);
+
+        bench_answer(b, &m, 5 /* client ids exhausted */);
+        bench_settle(b);
+}
+
+static void test_exhausted(void) {
+        TestClient a = {}, c = {}, d = {};
+        Outcome o = { .name = "o" };
+        QmiMessage m;
+        Bench b;
+
+        bench_init_ready(&b);
+        b.on_exhausted = release_idle;
+        test_client_new_ready(&b, &a, "a", 0x03, 1);
+        idle = &a;
+
+        /* One is released for it, and when that is confirmed, the modem is asked again. */
+        test_client_new(&b, &c, "c", 0x03);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &o);
+        refuse(&b);
+        m = expect_ctl(&b, 0x0023);
+        /* A second one has nothing to wait for: what comes back is the first one's. */
+        test_client_new(&b, &d, "d", 0x03);
+        refuse(&b);
+        assert(streq(b.events, "exhausted:03 exhausted:03 d:allocated:5 "));
+        bench_expect_silence(&b);
+        bench_answer(&b, &m, 0);
+        bench_answer_allocation(&b, 0x03, 1);
+        bench_answer(&b, bench_next(&b), 0);
+        RUN_UNTIL(&b, o.n_done == 1);
+        assert(streq(b.events, "exhausted:03 exhausted:03 d:allocated:5 c:allocated:0 o:answered "));
+        test_client_release(&d);
+
+        /* What somebody has released anyhow will do, and nobody is asked. */
+        b.events[0] = 0;
+        test_client_release(&c);
+        m = expect_ctl(&b, 0x0023);
+        test_client_new(&b, &d, "d", 0x03);
+        refuse(&b);
+        bench_expect_silence(&b);
+        bench_answer(&b, &m, 0);
+        /* Once, no more. */
+        refuse(&b);
+        assert(streq(b.events, "d:allocated:5 "));
+        test_client_release(&d);
+
+        /* That of another service is of no use. */
+        b.events[0] = 0;
+        test_client_new_ready(&b, &a, "a", 0x10, 1);
+        idle = NULL;
+        test_client_release(&a);
+        test_client_new(&b, &d, "d", 0x03);
+        m = expect_ctl(&b, 0x0023);
+        refuse(&b);
+        assert(streq(b.events, "exhausted:03 d:allocated:5 "));
+        test_client_release(&d);
+        bench_done(&b);
+}
+
+static void test_exhausted_and_gone(void) {
+        TestClient a = {}, c = {};
+        QmiMessage m;
+        Bench b;
+
+        /* Whoever waits for an id may go before it comes. */
+        bench_init_ready(&b);
+        b.on_exhausted = release_idle;
+        test_client_new_ready(&b, &a, "a", 0x03, 1);
+        idle = &a;
+        test_client_new(&b, &c, "c", 0x03);
+        refuse(&b);
+        m = expect_ctl(&b, 0x0023);
+        test_client_release(&c);
+        bench_answer(&b, &m, 0);
+        bench_expect_silence(&b);
+
+        /* Or the front end drops it when it is asked. */
+        test_client_new(&b, &c, "c", 0x03);
+        idle = &c;
+        refuse(&b);
+        bench_expect_silence(&b);
+        assert(!c.client && list_clients(&b).n == 0);
+
+        /* Or the modem goes. */
+        test_client_new_ready(&b, &a, "a", 0x03, 1);
+        idle = &a;
+        test_client_new(&b, &c, "c", 0x03);
+        refuse(&b);
+        (void) expect_ctl(&b, 0x0023);
+        b.events[0] = 0;
+        bench_hang_up(&b);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_RESETTING);
+        assert(streq(b.events, "c:allocated:-19 resetting "));
+        test_client_release(&c);
+        bench_done(&b);
+}
+
+/* The daemon has an id of its own before others have all. */
+static void test_shared_first(void) {
+        TestClient c = {}, d = {};
+        Client *shared;
+        Bench b;
+
+        bench_init_ready(&b);
+        test_client_new(&b, &c, "c", 0x02);
+        test_client_new(&b, &d, "d", 0x02);
+        for (uint8_t id = 1; id <= 3; id++)
+                bench_answer_allocation(&b, 0x02, id);
+        bench_expect_silence(&b);
+        assert(mux_get_shared_client(b.mux, 0x02, &shared) == 0);
+        assert(client_get_id(shared) == 1 && client_get_id(c.client) == 2 && client_get_id(d.client) == 3);
+        test_client_release(&c);
+        test_client_release(&d);
+        bench_done(&b);
+}
+
+/* An id that was asked for before a crash comes after it. */
+static void test_allocated_before_a_crash(void) {
+        TestClient c = {};
+        QmiMessage m = { .service = QMI_SERVICE_CTL, .type = QMI_RESPONSE, .transaction = 9, .id = 0x0022 };
+        uint8_t tlvs[] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x03, 7 };
+        Bench b;
+
+        m.tlvs = tlvs;
+        m.n_tlvs = sizeof(tlvs);
+        bench_init_ready(&b);
+        bench_tell_message(&b, &m);
+        bench_expect_silence(&b); /* a modem that says so just like that */
+        b.mux->second_half = true;
+        b.mux->crashed_usec = UINT64_MAX;
+        test_client_new_ready(&b, &c, "c", 0x03, 7);
+        bench_tell_message(&b, &m);
+        bench_expect_silence(&b); /* it is held */
+        tlvs[11] = 8;
+        bench_tell_message(&b, &m);
+        m = expect_ctl(&b, 0x0023);
+        assert(m.tlvs[3] == 0x03 && m.tlvs[4] == 8);
+        test_client_release(&c);
+        bench_done(&b);
+}
+
 int main(void) {
         test_allocate();
         test_no_such_service();
@@ -536,5 +697,9 @@ int main(void) {
         test_release_in_callbacks();
         test_release_in_completion();
         test_shared();
+        test_exhausted();
+        test_exhausted_and_gone();
+        test_shared_first();
+        test_allocated_before_a_crash();
         return 0;
 }

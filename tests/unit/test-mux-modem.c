@@ -212,7 +212,14 @@ static void on_state(Mux *m, MuxState state, const char *reason, void *userdata)
         bench_note(b, "%s ", mux_state_to_string(state));
 }
 
-static const MuxOps mux_ops = { .on_state = on_state };
+static bool on_exhausted(Mux *m, uint16_t service, void *userdata) {
+        Bench *b = userdata;
+
+        bench_note(b, "exhausted:%02x ", service);
+        return b->on_exhausted && b->on_exhausted(b, service);
+}
+
+static const MuxOps mux_ops = { .on_state = on_state, .on_exhausted = on_exhausted };
 
 void bench_init(Bench *b) {
         int r;

@@ -32,6 +32,7 @@ typedef struct Bench {
         Mux *mux;
         StateRecord states[64];
         size_t n_states;
+        bool (*on_exhausted)(struct Bench *b, uint16_t service); /* NULL: nothing can be released */
         char events[4096]; /* what was called back, one word each, in order */
 } Bench;
 
