@@ -156,13 +156,16 @@ def eventually(check, what="that", bound=BOUND):
 
 
 class Bed:
-    def __init__(self, directory, pool=None, lines=(), daemon=True):
+    """`keep`: the daemon has a descriptor store, and the bus waits for it when it is being started again."""
+
+    def __init__(self, directory, pool=None, daemon=True, keep=False):
         self.directory = pathlib.Path(directory)
         self.row = Row()
         policy = self.directory / "many.conf"
         policy.write_text(MANY)
-        self.world = World(self.directory, policy=policy)
-        self.sim = self.world.sim(scenario=SCENARIO, overrides=[*([f"ctl.pool = {pool}"] if pool else []), *lines])
+        self.keep = keep
+        self.world = World(self.directory, policy=policy, activation=keep)
+        self.sim = self.world.sim(scenario=SCENARIO, overrides=[f"ctl.pool = {pool}"] if pool else ())
         self.seen = {}
         self.base = None
         if daemon:
@@ -190,7 +193,24 @@ class Bed:
         return any(o["name"] == "b_sanitize" and o["value"] != "none" for o in options)
 
     def start(self):
-        self.world.start_daemon(env=self.environment())
+        self.world.start_daemon(env=self.environment(), store=self.keep)
+
+    def restart(self):
+        """As systemd does it: a new one when the old one has ended."""
+        self.world.restart_daemon()
+
+    def crash(self, how=signal.SIGKILL):
+        self.world.restart_daemon(how)
+
+    def restart_bus(self):
+        """The daemon ends with it, and not well. Every connection to it is gone."""
+        self.world.restart_bus()
+        self.check(self.world.daemon.wait() > 0, "the daemon ended as if it was to end")
+        for connection in self.world.connections:
+            connection.close()
+        self.world.connections.clear()
+        self.world.again()
+        self.bus = self.world.connect()
 
     @property
     def pid(self):

@@ -3,12 +3,11 @@
 
 import os
 import resource
-import struct
 
-from bed import BOUND, CLIENT, DEVICE, Bed, Victim, eventually, qmux
+from bed import CLIENT, DEVICE, Bed, Victim, eventually
 from case import case
+from socket_client import Socket
 
-SEND_APDU = 0x003B
 GET_SIGNAL_INFO = 0x004F
 
 # ---- killed at each step of allocate, request, release
@@ -225,25 +224,6 @@ def equal_transactions(scale):
         return bed.row
 
 
-class Socket:
-    """A client's socket: messages without frames, transactions of one's own."""
-
-    def __init__(self, bus, client):
-        self.socket = bus.call(client, CLIENT, "OpenSocket", "a{sv}", {}).to_socket()
-        self.socket.settimeout(BOUND)
-
-    def send(self, transaction, message, tlvs):
-        data = qmux.pack_tlvs(tlvs)
-        self.socket.send(struct.pack("<BHHH", 0, transaction, message, len(data)) + data)
-
-    def receive(self):
-        """The next response: (transaction, TLVs)."""
-        while True:
-            flags, transaction, _, _ = struct.unpack_from("<BHHH", packet := self.socket.recv(65536))
-            if flags == 2:
-                return transaction, dict(qmux.unpack_tlvs(packet[7:]))
-
-
 @case("two sockets with equal transactions")
 def equal_socket_transactions(scale):
     """Two programs that bring their own codec count alike."""
@@ -255,12 +235,10 @@ def equal_socket_transactions(scale):
             for n in transactions:
                 apdus = [b"one" + n.to_bytes(4, "big"), b"two" + n.to_bytes(4, "big")]
                 for s, apdu in zip(sockets, apdus):
-                    s.send(n, SEND_APDU, [(0x01, b"\1"), (0x02, struct.pack("<H", len(apdu)) + apdu)])
+                    s.send_apdu(n, apdu)
                 bed.row.injected += 1
                 for s, apdu in zip(sockets, apdus):
-                    answer = bed.ask(s.receive)
-                    if answer and answer != (n, {0x02: b"\0\0\0\0", 0x10: struct.pack("<H", len(apdu)) + apdu}):
-                        bed.row.overheard += 1
+                    bed.row.overheard += bed.ask(lambda: s.receive_apdu(n)) != apdu
 
         ask(range(1, 21))
         bed.baseline()

@@ -23,6 +23,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import case_callers  # noqa: E402, F401
+import case_daemon  # noqa: E402, F401
 import case_modem  # noqa: E402, F401
 from bed import Row  # noqa: E402
 from case import CASES, Scale  # noqa: E402

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Preloaded into a program whose heap is to be watched: whoever connects to the socket $FAULTS_HEAP is told
- * how many bytes of it are in use. GLIBC_TUNABLES=glibc.malloc.tcache_count=0 makes that exact. */
+/* Preloaded into the daemon: whoever connects to the socket $FAULTS_HEAP is told how many bytes of its heap
+ * are in use. GLIBC_TUNABLES=glibc.malloc.tcache_count=0 makes that exact. */
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -40,6 +41,9 @@ __attribute__((constructor)) static void heap_watch(void) {
         pthread_t thread;
         int fd;
 
+        /* What starts the daemon has descriptors to move, and none that may be in the way. */
+        if (strcmp(program_invocation_short_name, "qmid") != 0)
+                return;
         if (!path || strlen(path) >= sizeof(address.sun_path))
                 return;
         memcpy(address.sun_path, path, strlen(path));
