@@ -17,7 +17,8 @@ static uint8_t *packer_extend(Packer *p, size_t size) {
                 return NULL;
         }
         if (p->size + size > p->n_allocated) {
-                size_t n = MAX(MAX(2 * p->n_allocated, p->size + size), (size_t) 256);
+                size_t least = MAX(p->size + size, (size_t) 256);
+                size_t n = MAX(2 * p->n_allocated, least);
                 uint8_t *data = realloc(p->data, n);
 
                 if (!data) {

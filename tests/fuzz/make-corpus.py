@@ -30,21 +30,37 @@ def mux_inputs():
     def ctl_indication(message, tlvs=b''):
         return modem_frame(0, 0, CTL_INDICATION, 0, message, tlvs)
 
-    yield (b'\0' + nas(1, RESPONSE, 2, 0x4F, SUCCESS) + nas(2, RESPONSE, 3, 0x30, SUCCESS)
-           + nas(3, RESPONSE, 4, 0x32, SUCCESS) + nas(4, RESPONSE, 5, 0x21, SUCCESS) + nas(4, RESPONSE, 6, 0x01, SUCCESS))
-    yield b'\x05' + 2 * nas(1, RESPONSE, 1, 0x4F, SUCCESS)  # too late, and once more
-    yield (b'\xA0' + nas(2, RESPONSE, 3, 0x30, SUCCESS) + nas(2, INDICATION, 1, 0x31, bytes.fromhex('01010041'))
-           + nas(3, RESPONSE, 4, 0x32, SUCCESS) + nas(0xFF, INDICATION, 2, 0x33))
+    def dms(*arguments):
+        return modem_frame(2, *arguments)
+
+    # On the wire: client 2 transaction 1 (expired) and 2, 3 and 3, 4 and 4, 6 and 5, 5 and 7 with its abort 8; of DMS
+    # 7 and 6. Client 1 is the shared one of NAS.
+    yield (b'\0' + nas(2, RESPONSE, 2, 0x4F, SUCCESS) + nas(3, RESPONSE, 3, 0x30, SUCCESS)
+           + nas(4, RESPONSE, 4, 0x32, SUCCESS) + nas(5, RESPONSE, 7, 0x21, SUCCESS) + nas(5, RESPONSE, 8, 0x01, SUCCESS))
+    yield b'\x05' + 2 * nas(2, RESPONSE, 1, 0x4F, SUCCESS)  # too late, and once more
+    yield (b'\xA0' + nas(3, RESPONSE, 3, 0x30, SUCCESS) + nas(3, INDICATION, 1, 0x31, bytes.fromhex('01010041'))
+           + nas(4, RESPONSE, 4, 0x32, SUCCESS) + nas(0xFF, INDICATION, 2, 0x33))
     yield b'\x80' + b''.join(nas(client, INDICATION, transaction, 0x51)
-                             for client, transaction in ((1, 1), (0xFF, 6), (0xFF, 1), (2, 7)))
+                             for client, transaction in ((2, 1), (0xFF, 6), (0xFF, 1), (3, 7)))
     yield b'\x20' + ctl_indication(0x27)  # Sync
     yield b'\x40' + ctl_indication(0x27)
-    yield (b'\x03' + ctl_indication(0x24, bytes.fromhex('0102000302'))  # revoke client 2 of NAS
-           + ctl_indication(0x25, bytes.fromhex('0102000305')))        # client 5 is invalid
-    yield (b'\x07garbage' + nas(1, RESPONSE, 2, 0x4F, SUCCESS)[:-3] + nas(1, RESPONSE, 2, 0x4F, SUCCESS)
+    yield (b'\x03' + ctl_indication(0x24, bytes.fromhex('0102000303'))  # revoke client 3 of NAS
+           + ctl_indication(0x25, bytes.fromhex('0102000306')))        # client 6 is invalid
+    yield (b'\x07garbage' + nas(2, RESPONSE, 2, 0x4F, SUCCESS)[:-3] + nas(2, RESPONSE, 2, 0x4F, SUCCESS)
            + bytes.fromhex('01ffff8003'))
-    yield (b'\x20' + nas(2, RESPONSE, 3, 0x30, bytes.fromhex('02040001000300'))  # failures
-           + nas(3, RESPONSE, 4, 0x32) + nas(1, RESPONSE, 2, 0x50, SUCCESS))
+    yield (b'\x20' + nas(3, RESPONSE, 3, 0x30, bytes.fromhex('02040001000300'))  # failures
+           + nas(4, RESPONSE, 4, 0x32) + nas(2, RESPONSE, 2, 0x50, SUCCESS))
+    # What begins, is ended, goes on until its result comes; equal queries; released, and taken away, by then.
+    started = nas(6, RESPONSE, 5, 0x40, bytes.fromhex('01040044332211') + SUCCESS)
+    answers = b''.join(nas(6, RESPONSE, transaction, message, SUCCESS)
+                       for transaction in range(9, 13) for message in (0x41, 0x42, 0x44))
+    queries = dms(7, RESPONSE, 6, 0x20, SUCCESS) + b''.join(dms(7, RESPONSE, t, 0x24, SUCCESS) for t in range(9, 12))
+    track = nas(6, INDICATION, 1, 0x42, bytes.fromhex('01010000'))
+    for options in (b'\0', b'\x20', b'\x80'):
+        yield options + started + queries + answers + track + answers
+    yield b'\x80' + started + nas(6, INDICATION, 17, 0x51) + answers + track
+    yield b'\x20' + started + ctl_indication(0x24, bytes.fromhex('0102000306'))
+    yield b'\x80' + dms(7, INDICATION, 3, 0x51) + queries + ctl_indication(0x24, bytes.fromhex('0102000207'))
 
 
 def pcapng_inputs(frames):
