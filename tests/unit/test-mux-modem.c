@@ -187,6 +187,11 @@ void bench_answer_allocation(Bench *b, uint16_t service, uint8_t id) {
         bench_tell_message(b, &m);
 }
 
+void bench_tell_sync(Bench *b) {
+        TELL(b, 0x01, 0x0B, 0x00, 0x80, 0x00, 0x00, /* CTL, client 0 */
+             0x02, 0x00, 0x27, 0x00, 0x00, 0x00);   /* indication Sync */
+}
+
 /* ---- the host's side ---- */
 
 void bench_note(Bench *b, const char *format, ...) {
@@ -219,7 +224,31 @@ static bool on_exhausted(Mux *m, uint16_t service, void *userdata) {
         return b->on_exhausted && b->on_exhausted(b, service);
 }
 
-static const MuxOps mux_ops = { .on_state = on_state, .on_exhausted = on_exhausted };
+static void on_save(Mux *m, void *userdata) {
+        Bench *b = userdata;
+        int r;
+
+        packer_done(&b->saved);
+        r = mux_save(m, &b->saved);
+        assert(r == 0);
+        b->n_saves++;
+}
+
+static bool may_sync(Mux *m, void *userdata) {
+        return ((Bench *) userdata)->may_sync;
+}
+
+static void on_silent_long(Mux *m, void *userdata) {
+        ((Bench *) userdata)->n_silent_long++;
+}
+
+static const MuxOps mux_ops = {
+        .on_state = on_state,
+        .on_save = on_save,
+        .may_sync = may_sync,
+        .on_silent_long = on_silent_long,
+        .on_exhausted = on_exhausted,
+};
 
 void bench_init(Bench *b) {
         int r;
@@ -245,8 +274,34 @@ void bench_init_ready(Bench *b) {
         b->events[0] = 0;
 }
 
+void bench_restart(Bench *b, bool crashed) {
+        int fd = dup(port_get_fd(mux_get_port(b->mux)));
+        Unpacker u;
+        int r;
+
+        assert(fd >= 0);
+        if (!crashed) {
+                packer_done(&b->saved);
+                r = mux_save(b->mux, &b->saved);
+                assert(r == 0);
+        }
+        port_keep(mux_get_port(b->mux));
+        mux_detach(b->mux);
+        b->mux = mux_free(b->mux);
+
+        r = mux_new(&b->mux, b->event, b->uri, 0, 0, &mux_ops, b);
+        assert(r >= 0);
+        r = port_adopt(mux_get_port(b->mux), fd);
+        assert(r == 0);
+        unpacker_init(&u, b->saved.data, b->saved.size);
+        r = mux_restore(b->mux, &u, crashed);
+        assert(r == 0 && unpack_end(&u) == 0);
+        b->events[0] = 0;
+}
+
 void bench_done(Bench *b) {
         b->mux = mux_free(b->mux);
+        packer_done(&b->saved);
         b->connection_io = sd_event_source_disable_unref(b->connection_io);
         b->listener_io = sd_event_source_disable_unref(b->listener_io);
         if (b->connection >= 0)
@@ -365,10 +420,19 @@ static void on_ended(Client *c, const char *reason, void *userdata) {
         test_client_callback(t, t->release_on_end);
 }
 
+static void on_replaced(Client *c, void *userdata) {
+        TestClient *t = userdata;
+
+        assert(c == t->client);
+        assert(client_get_state(c) == CLIENT_READY && client_get_id(c) != 0);
+        bench_note(t->bench, "%s:replaced ", t->name);
+}
+
 static const ClientOps client_ops = {
         .on_allocated = on_allocated,
         .on_indication = on_indication,
         .on_ended = on_ended,
+        .on_replaced = on_replaced,
 };
 
 void test_client_new(Bench *b, TestClient *t, const char *name, uint16_t service) {
@@ -395,4 +459,10 @@ void test_client_release(TestClient *t) {
 
         assert(r == 0);
         t->client = NULL;
+}
+
+void test_client_adopt(Bench *b, TestClient *t, uint32_t key) {
+        t->client = mux_adopt_client(b->mux, key, &t->owner, &client_ops, t);
+        assert(t->client);
+        assert(client_get_key(t->client) == key && client_get_owner(t->client) == &t->owner);
 }

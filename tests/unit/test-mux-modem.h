@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mux/mux-internal.h"
+#include "util/pack.h"
 
 /* A mux and, in the same process and event loop, the modem that it talks to through a unix socket. The modem
  * answers nothing by itself: a test says what it expects to arrive and what is sent back, byte for byte
@@ -34,6 +35,9 @@ typedef struct Bench {
         size_t n_states;
         bool (*on_exhausted)(struct Bench *b, uint16_t service); /* NULL: nothing can be released */
         char events[4096]; /* what was called back, one word each, in order */
+        Packer saved;      /* what the mux last asked to be saved */
+        unsigned n_saves, n_silent_long;
+        bool may_sync;
 } Bench;
 
 /* A directory and a mux for a socket in it that nobody listens on yet. */
@@ -43,6 +47,9 @@ void bench_listen(Bench *b);
 /* Both, and the modem has said its services: CTL, DMS, NAS, LOC. The CTL transaction is 1. */
 void bench_init_ready(Bench *b);
 void bench_hang_up(Bench *b);
+/* Another mux goes on with the connection, and with what was saved: by the mux at its own will, or, after a
+ * crash, when it last asked for it. It is not opened yet. */
+void bench_restart(Bench *b, bool crashed);
 void bench_answer_version_info(Bench *b);
 void bench_note(Bench *b, const char *format, ...) _printf_(2, 3);
 
@@ -71,6 +78,8 @@ void bench_tell_message(Bench *b, const QmiMessage *message);
 void bench_answer(Bench *b, const QmiMessage *request, uint16_t error);
 /* The next frame must be an allocation, and gets that id. */
 void bench_answer_allocation(Bench *b, uint16_t service, uint8_t id);
+/* The modem says that it has started anew. */
+void bench_tell_sync(Bench *b);
 
 /* What became of a request. */
 typedef struct Outcome {
@@ -108,6 +117,8 @@ void test_client_new(Bench *b, TestClient *t, const char *name, uint16_t service
 /* And has an id. */
 void test_client_new_ready(Bench *b, TestClient *t, const char *name, uint16_t service, uint8_t id);
 void test_client_release(TestClient *t);
+/* After bench_restart(). */
+void test_client_adopt(Bench *b, TestClient *t, uint32_t key);
 
-/* Of the schema that the tests bring, mux-nas.toml and mux-dms.toml. */
+/* Of the schema that the tests bring, mux-nas.toml, mux-dms.toml and mux-loc.toml. */
 const SchemaMessage *row(const char *service, const char *message);
