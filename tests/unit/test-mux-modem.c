@@ -250,6 +250,13 @@ static const MuxOps mux_ops = {
         .on_exhausted = on_exhausted,
 };
 
+void bench_new_mux(Bench *b) {
+        int r;
+
+        r = mux_new(&b->mux, b->event, b->uri, 0, 0, &mux_ops, b);
+        assert(r >= 0);
+}
+
 void bench_init(Bench *b) {
         int r;
 
@@ -259,8 +266,7 @@ void bench_init(Bench *b) {
         (void) snprintf(b->uri, sizeof(b->uri), "unix:%s", b->path);
         r = sd_event_new(&b->event);
         assert(r >= 0);
-        r = mux_new(&b->mux, b->event, b->uri, 0, 0, &mux_ops, b);
-        assert(r >= 0);
+        bench_new_mux(b);
         r = mux_open(b->mux);
         assert(r >= 0);
         assert(mux_get_state(b->mux) == MUX_STARTING);
@@ -289,8 +295,7 @@ void bench_restart(Bench *b, bool crashed) {
         mux_detach(b->mux);
         b->mux = mux_free(b->mux);
 
-        r = mux_new(&b->mux, b->event, b->uri, 0, 0, &mux_ops, b);
-        assert(r >= 0);
+        bench_new_mux(b);
         r = port_adopt(mux_get_port(b->mux), fd);
         assert(r == 0);
         unpacker_init(&u, b->saved.data, b->saved.size);

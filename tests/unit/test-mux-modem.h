@@ -43,6 +43,8 @@ typedef struct Bench {
 /* A directory and a mux for a socket in it that nobody listens on yet. */
 void bench_init(Bench *b);
 void bench_done(Bench *b);
+/* After mux_free(): another one, which is not opened yet. */
+void bench_new_mux(Bench *b);
 void bench_listen(Bench *b);
 /* Both, and the modem has said its services: CTL, DMS, NAS, LOC. The CTL transaction is 1. */
 void bench_init_ready(Bench *b);
