@@ -366,7 +366,7 @@ void ctl_on_id_free(Mux *m, uint16_t service) {
         if (!c)
                 return;
         client_set_starved(c, false);
-        r = m->state == MUX_READY ? ctl_allocate(c) : -ENODEV;
+        r = mux_is_live(m) ? ctl_allocate(c) : -ENODEV;
         if (r < 0) {
                 client_end(c, REQUEST_NO_CLIENT, r, NULL);
                 mux_flush_later(m);

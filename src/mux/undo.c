@@ -132,7 +132,7 @@ void undo_on_success(const Transaction *t, const QmiMessage *response, const Qmi
         if (r >= 0) {
                 /* What began again is still one thing. */
                 forget(c, undo, w.bytes, w.n_bytes);
-                if (t->abandoned)
+                if (t->abandoned && mux_is_live(c->mux)) /* else with the end of the client */
                         undo_send(c, undo, w.bytes, w.n_bytes);
                 else {
                         r = started_new(c, t->row, w.bytes, w.n_bytes);
