@@ -207,7 +207,7 @@ static void on_replaced(Client *client, void *userdata) {
         int r;
 
         client_emit_changed(c, "ClientId");
-        r = client_tell(c, "Replaced", NULL);
+        r = client_tell(c, "Replaced", "");
         if (r < 0)
                 log_warning_errno(r, "%s: cannot tell that it was replaced", c->path);
 }
