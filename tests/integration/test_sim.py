@@ -316,7 +316,7 @@ def test_data_session(sim, host):
     assert (status.client, status.id, dict(status.tlvs)[0x01]) == (client, 0x0022, b"\x02\x00")
     assert host.request(WDS, client, 0x0022) == (0, {0x01: b"\x02"})
     assert host.request(WDS, client, 0x0021, [(0x01, tlvs[0x01])]) == (0, {})
-    assert dict(host.receive_indication().tlvs) == {0x01: b"\x01\x00", 0x10: b"\x02\x00"}
+    assert dict(host.receive_indication().tlvs) == {0x01: b"\x01\x00", 0x10: b"\x02\x00", 0x12: b"\x04"}
     assert host.request(WDS, client, 0x0021, [(0x01, tlvs[0x01])]) == (NO_EFFECT, {})
 
 

@@ -441,6 +441,20 @@ int answer_encode(Answers *a, Answer *answer, bool failed, const Entries *extra,
         return r;
 }
 
+int answer_encode_values(Answers *a, const Answer *answer, bool failed, const Entries *values, TlvWriter *w,
+                         char **ret_error) {
+        TlvWriter encoded = {};
+        int r;
+
+        r = entries_encode(&answer->ref, a->vendor, values, &encoded, ret_error);
+        if (r >= 0 && !failed)
+                r = tlv_append(&encoded, answer->raw.bytes, answer->raw.n_bytes);
+        if (r >= 0)
+                r = tlv_append(w, encoded.bytes, encoded.n_bytes);
+        tlv_writer_done(&encoded);
+        return r;
+}
+
 /* The line of the entry that an error text names: "lte.rsrp: …". */
 static unsigned entries_find_line(const Entries *e, const char *text) {
         size_t longest = 0;

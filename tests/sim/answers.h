@@ -59,6 +59,9 @@ const Value *answers_get(Answers *a, const char *key);
  */
 int answer_encode(Answers *a, Answer *answer, bool failed, const Entries *extra, TlvWriter *w,
                   char **ret_error);
+/* Appends the TLVs of other values than the answer's own; `failed`: without those of raw.… */
+int answer_encode_values(Answers *a, const Answer *answer, bool failed, const Entries *values, TlvWriter *w,
+                         char **ret_error);
 /* Encodes everything there is: the first mistake. *ret_line: where it stands. */
 int answers_check(Answers *a, unsigned *ret_line, char **ret_error);
 

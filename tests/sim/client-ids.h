@@ -13,6 +13,8 @@ typedef struct SimClient {
         bool all; /* registered for every indication of its service */
         uint16_t *indications;
         size_t n_indications;
+        uint8_t mux, family; /* of WDS: which gate it is about; family 0: it has not said */
+        bool in_sessions;    /* has to do with data calls: it hears of them */
 } SimClient;
 
 typedef struct ClientIds {

@@ -179,6 +179,21 @@ static int command_register(Modem *m, Exchange *x, char *args, FILE *reply, char
         return 0;
 }
 
+/* KEY=VALUE, whose equal sign is there. */
+static int entry_take(Entries *e, char *word, char *equal, char **ret_error) {
+        Value v = { .type = VALUE_DICT };
+        int r;
+
+        *equal = '\0';
+        r = scalar_parse(equal + 1, &v);
+        if (r == -EINVAL)
+                r = mistake(ret_error, "%s: \"%s\" is no value", word, equal + 1);
+        if (r >= 0)
+                r = entries_set(e, word, &v, 0);
+        scalar_done(&v);
+        return r;
+}
+
 /* "send nas signal-info [registered|all|caller|CID] [key=value …]" */
 static int command_send(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
         _cleanup_free_ char *name = NULL;
@@ -210,18 +225,11 @@ static int command_send(Modem *m, Exchange *x, char *args, FILE *reply, char **r
 
         while (r >= 0 && (word = word_next(&args))) {
                 char *equal = strchr(word, '=');
-                Value v = { .type = VALUE_DICT };
                 unsigned long n;
 
-                if (equal) {
-                        *equal = '\0';
-                        r = scalar_parse(equal + 1, &v);
-                        if (r == -EINVAL)
-                                r = mistake(ret_error, "%s: \"%s\" is no value", word, equal + 1);
-                        if (r >= 0)
-                                r = entries_set(&extra, word, &v, 0);
-                        scalar_done(&v);
-                } else if (streq(word, "all"))
+                if (equal)
+                        r = entry_take(&extra, word, equal, ret_error);
+                else if (streq(word, "all"))
                         target = TARGET_ALL;
                 else if (streq(word, "registered"))
                         target = TARGET_REGISTERED;
@@ -507,8 +515,57 @@ static int command_abort(Modem *m, Exchange *x, char *args, FILE *reply, char **
             !link_take_delayed(m->link, x->request->service, x->request->client, (uint16_t) transaction,
                                &aborted.id))
                 return qmi_error_parse("invalid-transaction-id", &x->error);
+        sessions_take_back(m, x->request->client, aborted.id);
         aborted.transaction = (uint16_t) transaction;
         return modem_respond(m, &aborted, 0x0004, NULL, 0); /* aborted */
+}
+
+/* ---- data calls ---- */
+
+static int gate_take(char **p, uint8_t *ret_mux, uint8_t *ret_family, char **ret_error) {
+        unsigned long mux;
+        char *family;
+        int r;
+
+        r = number_take(p, "the mux id", UINT8_MAX, &mux, ret_error);
+        if (r >= 0)
+                r = word_take(p, "ipv4 or ipv6", &family, ret_error);
+        if (r < 0)
+                return r;
+        if (!streq(family, "ipv4") && !streq(family, "ipv6"))
+                return mistake(ret_error, "\"%s\" is neither ipv4 nor ipv6", family);
+        *ret_mux = (uint8_t) mux;
+        *ret_family = streq(family, "ipv6") ? 6 : 4;
+        return 0;
+}
+
+static int command_start_call(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        uint8_t mux, family;
+        int r;
+
+        r = gate_take(&args, &mux, &family, ret_error);
+        return r < 0 ? r : sessions_start(m, mux, family, ret_error);
+}
+
+static int command_end_call(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        uint8_t mux, family;
+        Entries extra = {};
+        char *word;
+        int r;
+
+        r = gate_take(&args, &mux, &family, ret_error);
+        while (r >= 0 && (word = word_next(&args))) {
+                char *equal = strchr(word, '=');
+
+                if (equal)
+                        r = entry_take(&extra, word, equal, ret_error);
+                else
+                        r = mistake(ret_error, "\"%s\" is no KEY=VALUE", word);
+        }
+        if (r >= 0)
+                r = sessions_end(m, mux, family, &extra, ret_error);
+        entries_done(&extra);
+        return r;
 }
 
 typedef struct Command {
@@ -528,6 +585,8 @@ static const Command commands[] = {
         { "send", command_send },               /* SERVICE INDICATION [TARGET] [KEY=VALUE …] */
         { "raw-send", command_raw_send },       /* HEX */
         { "replay-indications", command_replay_indications }, /* all that were recorded, to everybody */
+        { "start-call", command_start_call },                 /* MUX ipv4|ipv6: the modem's own */
+        { "end-call", command_end_call },                     /* MUX ipv4|ipv6 [KEY=VALUE …] */
         { "count", command_count },                           /* [COUNTER] */
         { "last", command_last },                             /* SERVICE.MESSAGE */
         { "clients", command_clients },

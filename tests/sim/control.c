@@ -25,6 +25,7 @@ struct Connection {
         char *wait_name; /* waits for this counter; what else was sent waits too */
         uint64_t wait_n;
         bool wait_exactly;
+        char *told; /* what the data path does, as far as it knows; NULL: it does not want to */
 };
 
 struct Control {
@@ -46,6 +47,7 @@ static void connection_free(Connection *n) {
                 close(n->in);
         free(n->buffer);
         free(n->wait_name);
+        free(n->told);
         free(n);
 }
 
@@ -91,6 +93,39 @@ static int connection_begin_wait(Connection *n, char *args, char **ret_error) {
         return n->wait_name ? 0 : -ENOMEM;
 }
 
+static char *describe(Modem *m) {
+        char *text = NULL;
+        size_t n_text;
+        FILE *f;
+
+        f = open_memstream(&text, &n_text);
+        if (!f)
+                return NULL;
+        sessions_describe(m, f);
+        fputc('\n', f);
+        fclose(f);
+        return text;
+}
+
+static int connection_attach(Connection *n, const char *interface, FILE *reply, char **ret_error) {
+        unsigned long number;
+        char *text;
+        int r;
+
+        if (number_parse(interface, UINT8_MAX, &number) < 0)
+                return mistake(ret_error, "attach INTERFACE?");
+        r = modem_restart(n->control->modem, (uint8_t) number);
+        if (r < 0)
+                return r;
+        text = describe(n->control->modem);
+        if (!text)
+                return -ENOMEM;
+        free(n->told);
+        n->told = text;
+        fprintf(reply, "%.*s", (int) strlen(text) - 1, text);
+        return 0;
+}
+
 static void connection_run(Connection *n, char *line) {
         _cleanup_free_ char *text = NULL, *error = NULL;
         size_t n_text = 0;
@@ -110,7 +145,11 @@ static void connection_run(Connection *n, char *line) {
                 fprintf(reply, "error %s\n", error);
         else {
                 fputs("ok ", reply);
-                r = command_run(n->control->modem, NULL, line, reply, &error);
+                if (strncmp(line, "attach ", 7) == 0)
+                        r = connection_attach(n, line + 7, reply, &error);
+                else
+                        r = command_run(n->control->modem, NULL, line, reply, &error);
+                modem_tell_state(n->control->modem);
                 if (r < 0) {
                         rewind(reply);
                         fprintf(reply, "error %s", error ?: strerror(-r));
@@ -187,6 +226,18 @@ static int on_accept(sd_event_source *s, int fd, uint32_t events, void *userdata
         if (k < 0)
                 return errno == EAGAIN || errno == ECONNABORTED ? 0 : -errno;
         return connection_new(userdata, k, k);
+}
+
+void control_tell_state(Control *c) {
+        for (Connection *n = c->connections; n; n = n->next) {
+                _cleanup_free_ char *text = n->told ? describe(c->modem) : NULL;
+
+                if (!text || streq(text, n->told))
+                        continue;
+                connection_reply(n, text, strlen(text));
+                free(n->told);
+                n->told = TAKE_PTR(text);
+        }
 }
 
 void control_check(Control *c) {

@@ -80,6 +80,7 @@ int ctl_handle(Modem *m, const QmiMessage *request) {
         default:
                 return 0;
         }
+        modem_tell_state(m);
         if (r >= 0)
                 r = modem_respond(m, request, (uint16_t) r, &w, latency);
         tlv_writer_done(&w);

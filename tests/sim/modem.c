@@ -43,6 +43,12 @@ static int modem_transmit(Modem *m, const uint8_t *frame, size_t n_frame, uint64
         return link_send(m->link, frame, n_frame, delay_usec);
 }
 
+void modem_tell_state(Modem *m) {
+        sessions_prune(m);
+        if (m->on_state)
+                m->on_state(m->userdata);
+}
+
 /* Builds the frame of a message into malloc()ed memory. */
 static int message_to_frame(const QmiMessage *message, uint8_t **ret, size_t *ret_n) {
         size_t n = QMUX_HEADER_SIZE + 7 + message->n_tlvs;
@@ -195,10 +201,23 @@ int modem_send_ctl(Modem *m, uint16_t id, const uint8_t *tlvs, size_t n_tlvs) {
 }
 
 int modem_reset(Modem *m) {
+        int r;
+
         client_ids_wipe(&m->ids);
         link_forget_delayed(m->link);
+        r = sessions_restart(m);
+        modem_tell_state(m);
         modem_changed(m);
-        return modem_send_ctl(m, CTL_SYNC, NULL, 0);
+        return r < 0 ? r : modem_send_ctl(m, CTL_SYNC, NULL, 0);
+}
+
+int modem_restart(Modem *m, uint8_t interface) {
+        client_ids_wipe(&m->ids);
+        link_forget_delayed(m->link);
+        m->format.has_interface = true;
+        m->format.interface = interface;
+        modem_changed(m);
+        return sessions_restart(m);
 }
 
 int modem_send_recorded_indications(Modem *m) {
@@ -284,7 +303,7 @@ static int modem_run_rules(Modem *m, Exchange *x, const Answer *answer) {
 
 static int modem_answer(Modem *m, const QmiMessage *request, Answer *answer) {
         uint64_t latency = modem_get_latency(m, answer);
-        Exchange x = { .request = request };
+        Exchange x = { .request = request, .answer = answer };
         _cleanup_free_ char *error = NULL;
         TlvWriter w = {};
         int r = 0;
@@ -292,11 +311,16 @@ static int modem_answer(Modem *m, const QmiMessage *request, Answer *answer) {
         x.error = answer->error;
         if (x.error == 0)
                 r = modem_run_rules(m, &x, answer);
-        if (r >= 0)
+        if (r >= 0 && x.error == 0)
+                r = sessions_handle(m, &x, &error);
+        if (r >= 0 && x.has_values)
+                r = answer_encode_values(&m->answers, answer, x.error != 0, &x.values, &w, &error);
+        else if (r >= 0)
                 r = answer_encode(&m->answers, answer, x.error != 0, NULL, &w, &error);
         if (error)
                 fprintf(stderr, "qmisim: %s: %s\n", answer->name, error);
-        if (r >= 0)
+        modem_tell_state(m);
+        if (r >= 0 && !x.is_unanswered)
                 r = modem_respond(m, request, x.error, &w, latency);
         for (size_t i = 0; i < x.n_after; i++) {
                 if (r >= 0)
@@ -304,6 +328,7 @@ static int modem_answer(Modem *m, const QmiMessage *request, Answer *answer) {
                 free(x.after[i].frame);
         }
         free(x.after);
+        entries_done(&x.values);
         tlv_writer_done(&w);
         return r;
 }
@@ -460,6 +485,9 @@ int modem_set(Modem *m, const char *key, const char *text, unsigned line, char *
                 return 0;
         }
 
+        if (strncmp(key, "data.", 5) == 0)
+                return sessions_set(m, key, plain, ret_error);
+
         return answers_set(&m->answers, key, text, line, ret_error);
 }
 
@@ -468,6 +496,7 @@ static void on_timeline(const char *command, unsigned line, void *userdata) {
 
         if (command_run(userdata, NULL, command, NULL, &error) < 0)
                 fprintf(stderr, "qmisim: time line in line %u: %s: %s\n", line, command, error ?: "failed");
+        modem_tell_state(userdata);
 }
 
 int modem_init(Modem *m, sd_event *event, const char *path) {
@@ -478,6 +507,7 @@ int modem_init(Modem *m, sd_event *event, const char *path) {
                 .ids.pool = CLIENT_POOL_DEFAULT,
                 .timeline = { .run = on_timeline, .userdata = m },
         };
+        data_format_init(&m->format);
         return link_new(&m->link, event, path, &link_ops, m);
 }
 
@@ -490,5 +520,7 @@ void modem_done(Modem *m) {
         client_ids_done(&m->ids);
         faults_done(&m->faults);
         counters_done(&m->counters);
+        sessions_done(&m->sessions);
+        data_format_done(&m->format);
         m->event = sd_event_unref(m->event);
 }

@@ -3,10 +3,12 @@
 
 #include "client-ids.h"
 #include "counters.h"
+#include "data-format.h"
 #include "faults.h"
 #include "link.h"
 #include "replay.h"
 #include "rules.h"
+#include "sessions.h"
 #include "timeline.h"
 
 /* The simulated modem: takes requests, answers them by its scenario, sends indications. */
@@ -23,10 +25,11 @@ typedef struct ModemService {
         uint16_t major, minor;
 } ModemService;
 
-typedef struct Modem {
+struct Modem {
         sd_event *event;
         Link *link;
         void (*on_change)(void *userdata); /* a counter or the table of clients changed */
+        void (*on_state)(void *userdata);  /* perhaps the data path did; before this is answered */
         void *userdata;
 
         ModemService services[0x100];
@@ -37,22 +40,27 @@ typedef struct Modem {
         Replay replay;
         Faults faults;
         Counters counters;
+        Sessions sessions;
+        DataFormat format;
         uint64_t latency_usec;
         uint16_t indication_transaction;
         bool log;
-} Modem;
+};
 
 /* A request while it is handled, for the rules. */
-typedef struct Exchange {
+struct Exchange {
         const QmiMessage *request;
+        Answer *answer;
         const Value *decoded;
         uint16_t error; /* set by `fail` */
+        bool has_values, is_unanswered;
+        Entries values; /* instead of the answer's own */
         struct {
                 uint8_t *frame;
                 size_t n_frame;
         } * after; /* indications: they go out behind the response */
         size_t n_after;
-} Exchange;
+};
 
 typedef enum ModemTarget {
         TARGET_REGISTERED, /* each client that registered for it */
@@ -68,7 +76,8 @@ void modem_done(Modem *m);
  *   ctl.services.nas = 1.25     it has this service, in this version; "none" takes it away
  *   ctl.pool = 10               client ids per service; ctl.pool.nas = 2 for one service
  *   ctl.latency = 5ms           of every answer that has none of its own
- *   ctl.vendor = 0x1199         USB vendor: chooses among messages of the schema */
+ *   ctl.vendor = 0x1199         USB vendor: chooses among messages of the schema
+ *   data.…                      sessions.h, data-format.h */
 int modem_set(Modem *m, const char *key, const char *text, unsigned line, char **ret_error);
 
 int modem_parse_service(Modem *m, const char *text, uint16_t *ret, char **ret_error);
@@ -79,6 +88,10 @@ int modem_send_indication(Modem *m, Exchange *x, const MessageRef *ref, ModemTar
 int modem_send_ctl(Modem *m, uint16_t id, const uint8_t *tlvs, size_t n_tlvs);
 /* The modem starts anew: it knows no client id any more, answers nothing that it was asked, and says so. */
 int modem_reset(Modem *m);
+/* It was plugged in: all that it knew is gone. `interface`: the number of its USB interface. */
+int modem_restart(Modem *m, uint8_t interface);
+/* Lets those know who follow the data path. */
+void modem_tell_state(Modem *m);
 int modem_send_recorded_indications(Modem *m);
 int modem_respond(Modem *m, const QmiMessage *request, uint16_t error, const TlvWriter *w,
                   uint64_t delay_usec);

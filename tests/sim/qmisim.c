@@ -29,6 +29,13 @@ static void on_change(void *userdata) {
                 control_check(*control);
 }
 
+static void on_state(void *userdata) {
+        Control **control = userdata;
+
+        if (*control)
+                control_tell_state(*control);
+}
+
 static int load_replay(Modem *m, const char *path) {
         unsigned line;
         int r;
@@ -87,6 +94,7 @@ static int run(Modem *m, Control **control, const char *control_path, const char
                 return r;
 
         m->on_change = on_change;
+        m->on_state = on_state;
         m->userdata = control;
         if (control_path) {
                 r = control_new(control, m, control_path);

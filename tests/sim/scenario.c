@@ -96,7 +96,9 @@ int scenario_start(Modem *m, const char *path) {
         if (r < 0)
                 return r;
         r = answers_check(&m->answers, &line, &error);
-        if (r < 0)
+        if (r < 0) {
                 complain(path, line, r, error);
-        return r;
+                return r;
+        }
+        return data_format_begin(m);
 }
