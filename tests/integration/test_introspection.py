@@ -62,6 +62,7 @@ def test_device(device, bus):
         "Cancel": ("method", [("in", "s", "service"), ("in", "s", "message"), ("in", "a{sv}", "options")]),
         "OpenClient": ("method", [("in", "s", "service"), ("in", "a{sv}", "options"), ("out", "o", "client")]),
         "OpenTrace": ("method", [("in", "a{sv}", "options"), ("out", "h", "trace")]),
+        "Inhibit": ("method", [("in", "s", "reason"), ("in", "a{sv}", "options"), ("out", "h", "inhibitor")]),
         "ListClients": ("method", [("in", "a{sv}", "options"), ("out", "aa{sv}", "clients")]),
         "RawIndication": ("signal", [("out", "s", "service"), ("out", "q", "message"), ("out", tlvs, "tlvs")]),
     }
@@ -73,11 +74,15 @@ def test_client(device, bus):
     assert {i for i in seen if i.startswith(NAME)} == {f"{NAME}.Client", f"{NAME}.Wds"}
     assert members(seen[f"{NAME}.Client"]) == {
         "Release": ("method", [("in", "a{sv}", "options")]),
+        "Claim": ("method", [("in", "a{sv}", "options")]),
+        "OpenSocket": ("method", [("in", "a{sv}", "options"), ("out", "h", "socket")]),
+        "Replaced": ("signal", []),
         "Ended": ("signal", [("out", "s", "reason")]),
         "RawIndication": ("signal", [("out", "s", "service"), ("out", "q", "message"), ("out", "a(yay)", "tlvs")]),
     }
     properties = {p.get("name"): p.get("type") for p in seen[f"{NAME}.Client"].findall("property")}
-    assert properties == {"Service": "s", "ClientId": "y", "Owner": "s", "Implicit": "b"}
+    assert properties == {"Service": "s", "ClientId": "y", "Owner": "s", "Persist": "b", "Implicit": "b",
+                          "LostIndications": "t"}
 
 
 @pytest.mark.parametrize("service", SERVICES)

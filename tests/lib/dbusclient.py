@@ -3,6 +3,8 @@
 
 import collections
 import contextlib
+import os
+import pathlib
 import time
 
 from jeepney import DBusAddress, HeaderFields, MessageFlag, MessageType, new_method_call
@@ -103,6 +105,19 @@ def wrap(value, signature):
     return value
 
 
+def connect_as(uid, address):
+    """A connection of another user; for root only. The folder of the socket must be open for that user, those above
+    it need not be."""
+    path = pathlib.Path(address.removeprefix("unix:path="))
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        os.setresuid(uid, uid, 0)
+        return Bus(f"unix:path=/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.setresuid(0, 0, 0)
+        os.close(folder)
+
+
 class Bus:
     """One connection to a bus; as many as there are callers."""
 
@@ -177,6 +192,11 @@ class Bus:
 
     def introspect(self, path, destination=NAME):
         return self.call(path, "org.freedesktop.DBus.Introspectable", "Introspect", destination=destination)
+
+    def settle(self, device):
+        """Until the daemon has dealt with all calls that were sent before, or has asked the modem for them: calls of
+        our own wait until the daemon knows who we are, properties do not."""
+        self.call(device, f"{NAME}.Device", "ListClients", "a{sv}", {})
 
     # ---- signals
 
