@@ -230,6 +230,13 @@ class Bus:
         while not self.bus_call("NameHasOwner", "s", name):
             self.wait_signal("NameOwnerChanged", deadline - time.monotonic())
 
+    def wait_no_name(self, name=NAME, timeout=TIMEOUT):
+        """Until nobody owns the name."""
+        self.add_match(f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{name}'")
+        deadline = time.monotonic() + timeout
+        while self.bus_call("NameHasOwner", "s", name):
+            self.wait_signal("NameOwnerChanged", deadline - time.monotonic())
+
     def wait_property(self, path, interface, name, value, timeout=TIMEOUT):
         """Until a property has that value; the object may come and go meanwhile."""
         deadline = time.monotonic() + timeout

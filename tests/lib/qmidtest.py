@@ -410,6 +410,8 @@ class World:
         expected = 0 if how in (signal.SIGTERM, signal.SIGINT) else -how
         assert status == expected, f"qmid ended with status {status}\n{self.daemon.output()}"
         self.daemon.check_output()
+        with Bus(self.bus.address) as connection:
+            connection.wait_no_name()  # of one that was killed the bus learns a little later
 
     def again(self, **changes):
         """The next qmid, with what the last one left; it has its name."""
