@@ -134,6 +134,9 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
 </busconfig>
 """
 
+# All callers of a test are one user.
+LIMITS = "".join(f'<limit name="{name}">4096</limit>' for name in ("max_connections_per_user", "max_completed_connections"))
+
 # A program that only waits stands in for a service manager that starts the daemon again: calls to the name wait, too.
 ACTIVATION = """<servicedir>{directory}</servicedir><limit name="service_start_timeout">{timeout}</limit>"""
 SERVICE = """[D-BUS Service]
@@ -187,7 +190,7 @@ class PrivateBus:
             raise Missing("dbus-daemon is not installed")
         ready, write = os.pipe()
         process = Process(self.directory, name, ["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
-                                                 f"--config-file={self._config(name, policy)}",
+                                                 f"--config-file={self._config(name, policy + LIMITS)}",
                                                  f"--print-address={write}"], pass_fds=[write])
         os.close(write)
         self.processes.append(process)
