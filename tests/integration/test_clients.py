@@ -314,38 +314,79 @@ def test_owner_leaves_with_a_scan_under_way(sim, device, world):
 # ---- the modem takes them away
 
 
-@pytest.mark.parametrize("how", ["revoke", "invalid", "reset", "hangup"])
-def test_ended(each_world, how):
+LOSSES = pytest.mark.parametrize("how", ["revoke", "invalid", "reset"])
+
+
+def lose(sim, how, service, ident):
+    sim.command(f"{how} {service} {ident}" if how != "reset" else how)
+
+
+@LOSSES
+def test_replaced(each_world, how):
+    """The object stays, with another id."""
     sim = each_world.sim()
     each_world.start_daemon()
     bus, other = each_world.connect(), each_world.connect()
     other.add_match(f"type='signal',sender='{NAME}',path='{ROOT}'")
     other.add_match(f"type='signal',sender='{NAME}',interface='{CLIENT}'")
     client = open_client(bus, sim.device, "nas")
-    ident = bus.get(client, CLIENT, "ClientId")
+    assert other.wait_signal("InterfacesAdded").args[0] == client
     sim.command("delay 1000000 nas.network-scan")
     scans = [bus.begin(client, f"{NAME}.Nas", "NetworkScan", "a{sv}", {}) for _ in range(2)]
     sim.wait_count("nas.network-scan", 1)
     bus.wait_property(sim.device, DEVICE, "State", "ready")  # the daemon has read both
 
-    sim.command(f"{how} nas {ident}" if how in ("revoke", "invalid") else how)
-    ended = bus.wait_signal("Ended")
-    assert (ended.path, ended.interface, ended.destination) == (client, CLIENT, bus.unique_name)
-    assert ended.args[0]
+    lose(sim, how, "nas", bus.get(client, CLIENT, "ClientId"))
+    replaced = bus.wait_signal("Replaced")
+    assert (replaced.path, replaced.interface, replaced.destination) == (client, CLIENT, bus.unique_name)
     for serial in scans:
         with pytest.raises(DBusError) as e:
             bus.end(serial)
         assert e.value.name == GONE
+    assert bus.qmi(client, "Nas", "GetDrx") == {"drx": "t128"}
+    ident = bus.get(client, CLIENT, "ClientId")
+    assert sim.last_request("nas.get-drx")["client"] == ident and ("nas", ident) in sim.clients()
+    assert other.take_signals("Replaced") == other.take_signals("InterfacesRemoved") == []
+
+
+def test_the_port_comes_back(each_world):
+    """With it what the modem still knows."""
+    sim = each_world.sim()
+    each_world.start_daemon()
+    bus = each_world.connect()
+    client = open_client(bus, sim.device, "nas")
+    ident = bus.get(client, CLIENT, "ClientId")
+    sim.command("hangup")
+    bus.wait_property(sim.device, DEVICE, "State", "resetting")
+    refused("NotReady", lambda: bus.qmi(client, "Nas", "GetDrx"))
+    sim.command("listen")
+    bus.wait_property(sim.device, DEVICE, "State", "ready")
+    assert bus.qmi(client, "Nas", "GetDrx") == {"drx": "t128"}
+    assert bus.get(client, CLIENT, "ClientId") == ident == sim.last_request("nas.get-drx")["client"]
+
+
+@LOSSES
+def test_ended(each_world, how):
+    """Nobody can bring its data call back."""
+    sim = each_world.sim()
+    each_world.start_daemon()
+    bus, other = each_world.connect(), each_world.connect()
+    other.add_match(f"type='signal',sender='{NAME}',path='{ROOT}'")
+    other.add_match(f"type='signal',sender='{NAME}',interface='{CLIENT}'")
+    client = open_client(bus, sim.device, "wds")
+    bus.qmi(client, "Wds", "StartNetwork")
+    lose(sim, how, "wds", bus.get(client, CLIENT, "ClientId"))
+    ended = bus.wait_signal("Ended")
+    assert (ended.path, ended.interface, ended.destination) == (client, CLIENT, bus.unique_name)
+    assert "start-network" in ended.args[0]
     assert other.wait_signal("InterfacesRemoved").args[0] == client
     assert other.take_signals("Ended") == []
-    refused("NoSuchDevice", lambda: bus.qmi(client, "Nas", "GetSignalInfo"))
+    refused("NoSuchDevice", lambda: bus.qmi(client, "Wds", "StartNetwork"))
 
     # And it goes on.
-    if how == "hangup":
-        sim.command("listen")
     bus.wait_property(sim.device, DEVICE, "State", "ready")
-    client = open_client(bus, sim.device, "nas")
-    assert bus.qmi(client, "Nas", "GetDrx") == {"drx": "t128"}
+    client = open_client(bus, sim.device, "wds")
+    assert "packet_data_handle" in bus.qmi(client, "Wds", "StartNetwork")
 
 
 def test_the_shared_one_ends(sim, device, bus):
@@ -386,7 +427,7 @@ def test_list_clients(world, sim, device, bus):
     for c in seen.values():
         assert now - 3600e6 < c["since"] <= now
         assert not c["lingering"] and c["pending"] == 0
-    shared, implicit, opened = seen["nas", 1], seen["uim", 1], seen["nas", 2]
+    shared, implicit, opened = seen["nas", 1], seen["uim", 2], seen["nas", 2]
     assert (shared["owner"], shared["requests"], shared["implicit"]) == ("qmid", 2, False)
     assert "path" not in shared
     assert (implicit["owner"], implicit["requests"], implicit["implicit"]) == (bus.unique_name, 1, True)
@@ -401,5 +442,5 @@ def test_lingering(sim, device, bus):
     sim.command("drop 1 ctl.release-client-id")
     release(bus, client)
     sim.wait_count("ctl.release-client-id", 1)
-    [c] = [c for c in list_clients(bus, device) if c["service"] == "nas"]
-    assert c["lingering"] and c["owner"] == "qmid" and "path" not in c
+    [c] = [c for c in list_clients(bus, device) if c["service"] == "nas" and c["lingering"]]
+    assert c["owner"] == "qmid" and "path" not in c

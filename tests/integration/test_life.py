@@ -99,7 +99,7 @@ def clients(world, bus, sim):
     bus.call(opened, CLIENT, "Release", "a{sv}", {})
     revoked = bus.call(device, DEVICE, "OpenClient", "sa{sv}", "uim", {})
     sim.command(f"revoke uim {bus.get(revoked, CLIENT, 'ClientId')}")
-    bus.wait_signal("Ended", path=revoked)
+    bus.wait_signal("Replaced", path=revoked)
 
 
 def indications(bus, other, sim):

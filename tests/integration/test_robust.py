@@ -263,6 +263,6 @@ def test_an_id_is_given_twice(sim, device, bus, daemon):
     raw_send(sim, frame(service=0, client=0, ident=0x0022, tlvs=[(2, b"\0\0\0\0"), (1, bytes([3, ident]))],
                         transaction=sim.last_request("ctl.allocate-client-id")["transaction"]))
     second = bus.end(asked)
-    assert bus.wait_signal("Ended").path == client
+    assert bus.wait_signal("Replaced").path == client
     assert bus.qmi(second, "Nas", "GetDrx") == DRX
     assert sim.last_request("nas.get-drx")["client"] == ident
