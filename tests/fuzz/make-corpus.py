@@ -84,6 +84,31 @@ def pcapng_inputs(frames):
         yield content
 
 
+def datapath_inputs():
+    """What a host may send to a modem: pings and what goes before them, as IP, in Ethernet frames, in QMAP."""
+    def ip6(kind, message):
+        source, far = bytes.fromhex('20010db800420000000000000000002a'), bytes.fromhex('20010db8004200000000000000000001')
+        return bytes([0x60, 0, 0, 0, 0, 4 + len(message), 58, 64]) + source + far + bytes([kind, 0, 0, 0]) + message
+
+    def ethernet(kind, payload):
+        return bytes.fromhex('0250f4000001020000000009') + kind.to_bytes(2, 'big') + payload
+
+    def qmap(mux, packet):
+        padding = -len(packet) % 4
+        return bytes([padding, mux]) + (len(packet) + padding).to_bytes(2, 'big') + packet + bytes(padding)
+
+    ping = bytes.fromhex('4500001d0001000040010000c000022ac0000229' '08000000000900017f')
+    ping6 = ip6(128, b'\0\x09\0\1x')
+    neighbour, router = ip6(135, bytes(4) + ping6[24:40]), ip6(133, bytes(4))
+    arp = bytes.fromhex('0001080006040001' '020000000009c000022a' '000000000000c0000229')
+    yield from (ping, ping6, router, ethernet(0x0806, arp))
+    yield from (ethernet(0x86DD, packet) for packet in (ping6, neighbour, router))
+    yield ethernet(0x0800, ping)
+    yield qmap(0, ping) + qmap(1, ping6) + qmap(2, ping)
+    yield qmap(1, ping6) * 8 + b'\x80\0\0\4\0\0\0\0'
+    yield qmap(1, ping)[:-1]
+
+
 def main():
     stamp = Path(sys.argv[1])
     recordings = [json.loads(line) for name in sys.argv[2:] for line in Path(name).read_text().splitlines() if line]
@@ -113,6 +138,8 @@ def main():
     put('fuzz-mux', b'\x07' + whole[:4096])
     for content in pcapng_inputs([frame for frame, direction in frames[:4]]):
         put('fuzz-pcapng', content)
+    for content in datapath_inputs():
+        put('fuzz-datapath', content)
     for coding in range(TEXT_CODINGS):
         for text in TEXTS:
             put('fuzz-text', bytes([coding]) + text)

@@ -4,6 +4,7 @@
 import os
 import socket
 import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from udev import PATIENCE, Monitor
 
 BUILD = Path(os.environ["QMID_BUILD"])
+SIM = Path(__file__).resolve().parents[2] / "sim"
 QMISIM = BUILD / "tests/sim/qmisim"
 USBMODEM = BUILD / "tests/vm/usbmodem/usbmodem"
 
@@ -22,6 +24,13 @@ ctl.services.wds = 1.67
 dms.get-model.model = "EM7455"
 dms.get-manufacturer.manufacturer = "Sierra Wireless, Incorporated"
 """
+
+
+def scenario(name, *lines):
+    """A scenario of tests/sim/scenarios, and further lines."""
+    flat = subprocess.run([sys.executable, "-B", SIM / "flatten.py", SIM / f"scenarios/{name}.toml", *lines],
+                          capture_output=True, text=True, check=True)
+    return flat.stdout
 
 
 class Commands:
@@ -107,7 +116,7 @@ class Modem:
             brain, control = self.folder / f"{name}.{i}", self.folder / f"{name}.{i}.control"
             self.programs.append(Program(log, QMISIM, f"--listen={brain}", f"--control={control}", scenario_file))
             self.sims.append(Commands(control))
-            brains.append(f"--brain={brain}")
+            brains += [f"--brain={brain}", f"--gates={control}"]
         control = self.folder / f"{name}.control"
         if port is not None:
             options = (*options, f"--port={port}")
@@ -161,9 +170,17 @@ class Modem:
         """Gone and back at once; the ports are new ones."""
         return self.plug(lambda: self.usb("replug"))
 
+    def count(self, counter):
+        return int(self.usb("count", counter))
+
+    def gate(self, mux=0, function=0):
+        """What went through: {"in": 3, "in-bytes": 252, "out": …}, and {"ipv4": address, "open" or "closed"}."""
+        words = dict(word.split("=") for word in self.usb("gate", function, mux).split())
+        return {name: int(value) if value.isdigit() else value for name, value in words.items()}
+
     @contextmanager
     def counted(self, counter, n=1):
         """Waits, at its end, until the counter of usbmodem has grown by n."""
-        before = int(self.usb("count", counter))
+        before = self.count(counter)
         yield
         self.usb("wait", counter, before + n)

@@ -69,6 +69,26 @@ static bool parse_number(const char *s, uint64_t *ret) {
         return true;
 }
 
+static const char *connection_gate(Connection *c, const char *function, const char *mux,
+                                   bool *ret_answered) {
+        Modem *m = c->commands->modem;
+        char text[LINE_BYTES_MAX] = "";
+        uint64_t f, n;
+        FILE *stream;
+
+        if (!parse_number(function, &f) || f >= m->options.profile.n_functions || !parse_number(mux, &n) ||
+            n >= DATAPATH_GATES)
+                return "gate FUNCTION MUX?";
+        stream = fmemopen(text, sizeof(text), "w");
+        if (!stream)
+                return strerror(errno);
+        datapath_describe_gate(&m->functions[f].datapath, (uint8_t) n, stream);
+        fclose(stream);
+        connection_reply(c, "ok %.*s\n", (int) sizeof(text) - 8, text);
+        *ret_answered = true;
+        return NULL;
+}
+
 /* NULL, or what is wrong. *ret_answered: the reply is on its way or comes later. */
 static const char *connection_run(Connection *c, const char *name, const char *first, const char *second,
                                   bool *ret_answered) {
@@ -91,6 +111,8 @@ static const char *connection_run(Connection *c, const char *name, const char *f
                         c->wait_for = counter;
                 return NULL;
         }
+        if (streq(name, "gate"))
+                return connection_gate(c, first, second, ret_answered);
         if (second)
                 return "too many words";
 
@@ -101,14 +123,16 @@ static const char *connection_run(Connection *c, const char *name, const char *f
                 m->faults[counter] = n;
                 return NULL;
         }
-        if (streq(name, "halt") || streq(name, "hold-sends")) {
+        if (streq(name, "halt") || streq(name, "hold-sends") || streq(name, "hold-packets")) {
                 on = first && streq(first, "on");
                 if (!on && !(first && streq(first, "off")))
                         return "on or off?";
                 if (streq(name, "halt"))
                         modem_set_halted(m, on);
-                else
+                else if (streq(name, "hold-sends"))
                         modem_set_holds_sends(m, on);
+                else
+                        modem_set_holds_packets(m, on);
                 return NULL;
         }
         if (first)

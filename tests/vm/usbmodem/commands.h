@@ -7,7 +7,9 @@
  *
  *   plug | unplug | replug
  *   stall-answers N | refuse-sends N | lose-notifications N | split-answers N | cut-answers N
- *   halt on|off | hold-sends on|off
+ *   lose-packets N
+ *   halt on|off | hold-sends on|off | hold-packets on|off
+ *   gate FUNCTION MUX                  what datapath_describe_gate() says
  *   count COUNTER | wait COUNTER N     answered when the counter has reached N
  *
  * What they mean stands in modem.h. */

@@ -7,26 +7,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "echo.h"
 #include "modem.h"
-#include "qmi/tlv.h"
 #include "util/log.h"
 
 /* CDC notification RESPONSE_AVAILABLE (CDC 1.1, 6.3.2), from an interface. */
 #define NOTIFICATION_TYPE  0xa1
 #define RESPONSE_AVAILABLE 0x01
-
-/* More packets than these are dropped until the host fetches some. */
-#define PACKETS_MAX 64U
-
-/* services.csv and messages.csv: what tells of data calls and of the link layer. */
-#define SERVICE_WDS       0x01
-#define WDS_START_NETWORK 0x0020
-#define WDS_STOP_NETWORK  0x0021
-#define SERVICE_WDA       0x1a
-#define WDA_SET_FORMAT    0x0020
-#define TLV_LINK_LAYER    0x11
-#define LINK_LAYER_RAW_IP 2
 
 struct Buffer {
         STAILQ_ENTRY(Buffer) entry;
@@ -78,8 +64,9 @@ void function_pump(Function *f) {
         const uint8_t notification[] = {
                 NOTIFICATION_TYPE, RESPONSE_AVAILABLE, 0, 0, f->interface->number, 0, 0, 0
         };
+        static uint8_t transfer[DATAPATH_TRANSFER_MAX];
         Vhci *v = f->modem->vhci;
-        Buffer *b;
+        size_t n;
 
         if (!v)
                 return;
@@ -88,28 +75,13 @@ void function_pump(Function *f) {
                 f->n_notifications--;
                 modem_count(f->modem, COUNTER_NOTIFICATIONS);
         }
-        while ((b = STAILQ_FIRST(&f->packets)) &&
-               vhci_send(v, e[ENDPOINT_DATA_IN].address, b->bytes, b->n_bytes)) {
-                list_remove_first(&f->packets);
-                f->n_packets--;
+        while (!f->modem->holds_packets && vhci_get_room(v, e[ENDPOINT_DATA_IN].address) > 0 &&
+               (n = datapath_take(&f->datapath, transfer)) > 0) {
+                if (n > vhci_get_room(v, e[ENDPOINT_DATA_IN].address))
+                        modem_count(f->modem, COUNTER_OVERFLOWS);
+                (void) vhci_send(v, e[ENDPOINT_DATA_IN].address, transfer, n);
+                modem_count(f->modem, COUNTER_TRANSFERS);
         }
-}
-
-/* What the modem says about the data channel holds for it. */
-static void function_snoop(Function *f, const uint8_t *frame, size_t n_frame) {
-        QmiMessage m;
-        Tlv tlv;
-
-        if (frame_parse(frame, n_frame, &m) < 0 || m.type != QMI_RESPONSE ||
-            tlv_result(m.tlvs, m.n_tlvs) != 0)
-                return;
-        if (m.service == SERVICE_WDS && m.id == WDS_START_NETWORK)
-                f->n_calls++;
-        if (m.service == SERVICE_WDS && m.id == WDS_STOP_NETWORK && f->n_calls > 0)
-                f->n_calls--;
-        if (m.service == SERVICE_WDA && m.id == WDA_SET_FORMAT &&
-            tlv_find(m.tlvs, m.n_tlvs, TLV_LINK_LAYER, &tlv) > 0 && tlv.n_bytes > 0)
-                f->raw_ip = tlv.bytes[0] == LINK_LAYER_RAW_IP;
 }
 
 static int function_answer(Function *f, const uint8_t *frame, size_t n_frame) {
@@ -117,7 +89,6 @@ static int function_answer(Function *f, const uint8_t *frame, size_t n_frame) {
         Buffer *b;
 
         log_frame(f, "to the host", frame, n_frame);
-        function_snoop(f, frame, n_frame);
         if (m->halted)
                 return 0;
         if (modem_fault_strikes(m, FAULT_CUT_ANSWERS))
@@ -210,6 +181,42 @@ void function_release_held(Function *f) {
         }
 }
 
+/* ---- what the brain makes of the data channel ---- */
+
+/* False when the connection is broken. */
+static bool function_read_gates(Function *f) {
+        while (f->gates >= 0) {
+                ssize_t k = recv(f->gates, f->gates_line + f->n_gates_line,
+                                 sizeof(f->gates_line) - f->n_gates_line, MSG_DONTWAIT);
+                char *end;
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0 && errno == EAGAIN)
+                        return true;
+                if (k <= 0)
+                        return false;
+                f->n_gates_line += (size_t) k;
+                while ((end = memchr(f->gates_line, '\n', f->n_gates_line))) {
+                        *end = '\0';
+                        log_debug("Interface %u: %s", f->interface->number, f->gates_line);
+                        if (datapath_set(&f->datapath, f->gates_line) < 0)
+                                log_error("This is no state of the data channel: %s", f->gates_line);
+                        f->n_gates_line -= (size_t) (end + 1 - f->gates_line);
+                        memmove(f->gates_line, end + 1, f->n_gates_line);
+                }
+        }
+        return true;
+}
+
+static int on_gates(sd_event_source *s, int fd, uint32_t events, void *userdata) {
+        Function *f = userdata;
+
+        if (!function_read_gates(f))
+                modem_brain_gone(f->modem);
+        return 0;
+}
+
 /* The length of the first frame of what was received; 0 if it is not whole yet. What is no frame at all goes
  * to the host as one answer, so that garbage can be tried. */
 static size_t function_frame_size(const Function *f) {
@@ -237,6 +244,8 @@ static int on_brain(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 return 0;
         }
         f->n_received += (size_t) k;
+        /* What the brain said there before, it did before. */
+        function_read_gates(f);
         while (r >= 0 && (n = function_frame_size(f)) > 0) {
                 r = function_answer(f, f->received, n);
                 f->n_received -= n;
@@ -247,50 +256,112 @@ static int on_brain(sd_event_source *s, int fd, uint32_t events, void *userdata)
 
 /* ---- packets ---- */
 
-void function_packet(Function *f, const uint8_t *bytes, size_t n_bytes) {
-        const ModemOptions *o = &f->modem->options;
-        Buffer *b;
+static void on_event(DatapathEvent event, void *userdata) {
+        static const Counter counters[_DATAPATH_EVENT_MAX] = {
+                [DATAPATH_PACKET] = COUNTER_PACKETS,
+                [DATAPATH_ANSWER] = COUNTER_ECHOES,
+                [DATAPATH_WRONG_FRAMING] = COUNTER_WRONG_FRAMING,
+                [DATAPATH_TOO_LARGE] = COUNTER_TOO_LARGE,
+                [DATAPATH_CLOSED_GATE] = COUNTER_CLOSED_GATE,
+                [DATAPATH_WRONG_SOURCE] = COUNTER_WRONG_SOURCE,
+        };
+        Function *f = userdata;
 
-        if (!o->echo || (o->gated && f->n_calls == 0) || n_bytes == 0 || f->n_packets >= PACKETS_MAX)
-                return;
-        b = list_append(&f->packets, bytes, n_bytes);
-        if (!b)
-                return;
-        if (!echo_packet(b->bytes, b->n_bytes, f->raw_ip)) {
-                STAILQ_REMOVE(&f->packets, b, Buffer, entry);
-                free(b);
-                return;
-        }
-        f->n_packets++;
+        modem_count(f->modem, counters[event]);
+}
+
+static bool on_packet(void *userdata) {
+        Function *f = userdata;
+
+        return modem_fault_strikes(f->modem, FAULT_LOSE_PACKETS);
+}
+
+void function_packet(Function *f, const uint8_t *bytes, size_t n_bytes) {
+        (void) function_read_gates(f);
+        datapath_receive(&f->datapath, bytes, n_bytes);
         function_pump(f);
 }
 
 /* ---- life ---- */
 
-void function_init(Function *f, Modem *m, const UsbInterface *interface, const char *brain_path) {
+void function_init(Function *f, Modem *m, const UsbInterface *interface, const char *brain_path,
+                   const char *gates_path) {
+        static const DatapathOps datapath_ops = { .counts = on_event, .loses = on_packet };
+
         f->modem = m;
         f->interface = interface;
         f->brain_path = brain_path;
-        f->brain = -1;
+        f->gates_path = gates_path;
+        f->brain = f->gates = -1;
+        datapath_init(&f->datapath, &datapath_ops, f);
         STAILQ_INIT(&f->held);
         STAILQ_INIT(&f->answers);
-        STAILQ_INIT(&f->packets);
+}
+
+static int connect_to(const char *path, int *ret) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd, r;
+
+        if (strlen(path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        memcpy(address.sun_path, path, strlen(path));
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0) {
+                r = -errno;
+                close(fd);
+                return r;
+        }
+        *ret = fd;
+        return 0;
+}
+
+/* Waits for the reply: before that, the modem that is plugged in may still know what it knew when it was
+ * unplugged. */
+static int function_attach(Function *f) {
+        char line[32];
+        int n, r;
+
+        r = connect_to(f->gates_path, &f->gates);
+        if (r < 0)
+                return r;
+        n = snprintf(line, sizeof(line), "attach %u\n", f->interface->number);
+        if (send(f->gates, line, (size_t) n, MSG_NOSIGNAL) != n)
+                return -ECONNREFUSED;
+        for (f->n_gates_line = 0;; f->n_gates_line++) {
+                ssize_t k;
+
+                if (f->n_gates_line == sizeof(f->gates_line))
+                        return -EPROTO;
+                do
+                        k = recv(f->gates, f->gates_line + f->n_gates_line, 1, 0);
+                while (k < 0 && errno == EINTR);
+                if (k <= 0)
+                        return -ECONNREFUSED;
+                if (f->gates_line[f->n_gates_line] == '\n')
+                        break;
+        }
+        f->gates_line[f->n_gates_line] = '\0';
+        f->n_gates_line = 0;
+        if (strncmp(f->gates_line, "ok ", 3) != 0 || datapath_set(&f->datapath, f->gates_line + 3) < 0)
+                return log_error_errno(-EPROTO, "What has the gates is no qmisim: %s", f->gates_line);
+        r = sd_event_add_io(f->modem->event, &f->gates_source, f->gates, EPOLLIN, on_gates, f);
+        return r < 0 ? r : sd_event_source_set_exit_on_failure(f->gates_source, true);
 }
 
 int function_connect(Function *f) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
         int r;
 
         if (f->brain >= 0)
                 return 0;
-        if (strlen(f->brain_path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(address.sun_path, f->brain_path, strlen(f->brain_path));
-
-        f->brain = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (f->brain < 0)
-                return -errno;
-        r = connect(f->brain, (struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : 0;
+        r = connect_to(f->brain_path, &f->brain);
+        if (r >= 0 && f->gates_path)
+                r = function_attach(f);
+        else if (r >= 0)
+                r = datapath_set(&f->datapath, f->modem->options.ethernet
+                                                       ? "802-3 disabled 0 0 disabled 0 0 0 ipv4 0 ipv6"
+                                                       : "raw-ip disabled 0 0 disabled 0 0 0 ipv4 0 ipv6");
         if (r >= 0)
                 r = sd_event_add_io(f->modem->event, &f->source, f->brain, EPOLLIN, on_brain, f);
         if (r >= 0)
@@ -305,10 +376,14 @@ void function_disconnect(Function *f) {
         if (f->brain >= 0)
                 close(f->brain);
         f->brain = -1;
+        f->gates_source = sd_event_source_disable_unref(f->gates_source);
+        if (f->gates >= 0)
+                close(f->gates);
+        f->gates = -1;
+        f->n_gates_line = 0;
         f->n_received = 0;
-        f->n_notifications = f->n_packets = f->n_calls = 0;
-        f->raw_ip = !f->modem->options.ethernet;
+        f->n_notifications = 0;
+        datapath_clear(&f->datapath);
         list_clear(&f->held);
         list_clear(&f->answers);
-        list_clear(&f->packets);
 }

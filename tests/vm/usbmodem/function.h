@@ -4,20 +4,25 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
+#include "datapath.h"
 #include "profile.h"
 #include "qmi/frame.h"
 
 /* One QMI interface of the modem: CDC's encapsulated commands and responses carry the frames to and from the
- * brain, a process that speaks QMUX on a unix stream socket. */
+ * brain, a process that speaks QMUX on a unix stream socket. What the brain makes of the data channel it
+ * says at another socket, the control socket of qmisim. */
 
 typedef struct Modem Modem;
 typedef struct Buffer Buffer;
 typedef STAILQ_HEAD(BufferList, Buffer) BufferList;
 
+/* Two sides of all gates, with their addresses. */
+#define GATES_LINE_MAX (32U * 1024)
+
 typedef struct Function {
         Modem *modem;
         const UsbInterface *interface;
-        const char *brain_path;
+        const char *brain_path, *gates_path; /* gates_path may be NULL */
 
         int brain; /* -1: not connected */
         sd_event_source *source;
@@ -27,13 +32,16 @@ typedef struct Function {
         BufferList held;          /* requests whose transfer has not ended */
         BufferList answers;       /* for the host to fetch */
         unsigned n_notifications; /* not sent yet */
-        BufferList packets;       /* for the host */
-        unsigned n_packets;
-        bool raw_ip;
-        unsigned n_calls; /* data calls that are up */
+
+        int gates; /* -1: not connected */
+        sd_event_source *gates_source;
+        size_t n_gates_line;
+        char gates_line[GATES_LINE_MAX]; /* no whole line yet */
+        Datapath datapath;
 } Function;
 
-void function_init(Function *f, Modem *m, const UsbInterface *interface, const char *brain_path);
+void function_init(Function *f, Modem *m, const UsbInterface *interface, const char *brain_path,
+                   const char *gates_path);
 
 int function_connect(Function *f);
 /* Forgets everything, too. */

@@ -32,11 +32,20 @@ static const char *const counter_names[_COUNTER_MAX] = {
         [FAULT_LOSE_NOTIFICATIONS] = "lose-notifications",
         [FAULT_SPLIT_ANSWERS] = "split-answers",
         [FAULT_CUT_ANSWERS] = "cut-answers",
+        [FAULT_LOSE_PACKETS] = "lose-packets",
         [COUNTER_PLUGS] = "plugs",
         [COUNTER_UNPLUGS] = "unplugs",
         [COUNTER_SENDS] = "sends",
         [COUNTER_ANSWERS] = "answers",
         [COUNTER_NOTIFICATIONS] = "notifications",
+        [COUNTER_PACKETS] = "packets",
+        [COUNTER_ECHOES] = "echoes",
+        [COUNTER_TRANSFERS] = "transfers",
+        [COUNTER_WRONG_FRAMING] = "wrong-framing",
+        [COUNTER_TOO_LARGE] = "too-large",
+        [COUNTER_CLOSED_GATE] = "closed-gate",
+        [COUNTER_WRONG_SOURCE] = "wrong-source",
+        [COUNTER_OVERFLOWS] = "overflows",
 };
 
 Counter counter_from_string(const char *s) {
@@ -245,17 +254,22 @@ void modem_set_holds_sends(Modem *m, bool holds) {
                 function_release_held(&m->functions[i]);
 }
 
+void modem_set_holds_packets(Modem *m, bool holds) {
+        m->holds_packets = holds;
+        for (unsigned i = 0; i < m->options.profile.n_functions; i++)
+                function_pump(&m->functions[i]);
+}
+
 /* ---- life ---- */
 
 int modem_init(Modem *m, sd_event *event, const ModemOptions *options) {
         int r;
 
         *m = (Modem){ .event = sd_event_ref(event), .options = *options, .port = options->port };
-        for (unsigned i = 0; i < m->options.profile.n_functions; i++) {
+        for (unsigned i = 0; i < m->options.profile.n_functions; i++)
                 function_init(&m->functions[i], m, profile_get_function(&m->options.profile, i),
-                              options->brains[MIN(i, options->n_brains - 1)]);
-                m->functions[i].raw_ip = !options->ethernet;
-        }
+                              options->brains[MIN(i, options->n_brains - 1)],
+                              options->gates ? options->gates[i] : NULL);
         r = sd_event_add_time_relative(event, &m->retry, CLOCK_MONOTONIC, 0, 1, on_retry, m);
         if (r >= 0)
                 r = sd_event_source_set_exit_on_failure(m->retry, true);

@@ -17,12 +17,21 @@ typedef enum Counter {
         FAULT_LOSE_NOTIFICATIONS, /* an answer is there, and the host is not told */
         FAULT_SPLIT_ANSWERS,      /* an answer comes in two halves, each with its notification */
         FAULT_CUT_ANSWERS,        /* an answer ends in the middle */
+        FAULT_LOSE_PACKETS,       /* that came through a gate */
         _FAULT_MAX,
         COUNTER_PLUGS = _FAULT_MAX,
         COUNTER_UNPLUGS,
         COUNTER_SENDS,         /* requests that the host sent, whatever became of them */
         COUNTER_ANSWERS,       /* answers (or parts of them) that the host fetched */
         COUNTER_NOTIFICATIONS, /* that the host got */
+        COUNTER_PACKETS,       /* that the host sent through a gate, as far as they were not lost */
+        COUNTER_ECHOES,        /* the answers to them */
+        COUNTER_TRANSFERS,     /* with answers, to the host */
+        COUNTER_WRONG_FRAMING, /* transfers, or packets in one, that are not what the link layer says */
+        COUNTER_TOO_LARGE,     /* transfers with more than the limits of the aggregation */
+        COUNTER_CLOSED_GATE,   /* packets */
+        COUNTER_WRONG_SOURCE,  /* packets from an address that the host was not given */
+        COUNTER_OVERFLOWS,     /* transfers that the host had less room for: it gets an error */
         _COUNTER_MAX,
         _COUNTER_INVALID = -EINVAL,
 } Counter;
@@ -32,10 +41,9 @@ typedef struct ModemOptions {
         int port;            /* VHCI_PORT_ANY */
         const char **brains; /* socket paths: of each function its own, or one for all */
         size_t n_brains;
-        bool unplugged; /* at first */
-        bool ethernet;  /* the data channel speaks 802.3, until WDA says something else */
-        bool echo;      /* pings are answered */
-        bool gated;     /* only while there is a data call */
+        const char **gates; /* of each function, or NULL: the plain gate is always open */
+        bool unplugged;     /* at first */
+        bool ethernet;      /* without `gates`: the data channel speaks 802.3 */
 } ModemOptions;
 
 typedef struct Modem {
@@ -50,7 +58,7 @@ typedef struct Modem {
 
         uint64_t faults[_FAULT_MAX]; /* how often each has still to strike */
         uint64_t counters[_COUNTER_MAX];
-        bool halted, holds_sends;
+        bool halted, holds_sends, holds_packets;
 
         void (*on_count)(void *userdata);
         void *userdata;
@@ -71,6 +79,8 @@ int modem_replug(Modem *m);
 void modem_set_halted(Modem *m, bool halted);
 /* While it is on, no SEND_ENCAPSULATED_COMMAND ends. */
 void modem_set_holds_sends(Modem *m, bool holds);
+/* While it is on, the host gets no packets; then as many at once as a transfer takes. */
+void modem_set_holds_packets(Modem *m, bool holds);
 
 Counter counter_from_string(const char *s);
 void modem_count(Modem *m, Counter c);

@@ -16,6 +16,8 @@ static void usage(FILE *f) {
               "A QMI modem on a virtual USB port.\n\n"
               "  --brain=SOCKET    where the modem's answers come from; for a modem with several QMI\n"
               "                    functions once for all, or once for each\n"
+              "  --gates=SOCKET    the control socket of the qmisim that is the brain, which says what the\n"
+              "                    data channel does; once for each QMI function\n"
               "  --control=SOCKET  for commands: plug, unplug, faults (commands.h)\n"
               "  --profile=NAME    ec25 (default) or em7455\n"
               "  --functions=N     with so many QMI functions\n"
@@ -24,9 +26,7 @@ static void usage(FILE *f) {
               "  --qmi-only        without serial ports\n"
               "  --port=N          of the first virtual controller; the first one free if not given\n"
               "  --unplugged       until a command says otherwise\n"
-              "  --ethernet        802.3 frames on the data channel, until the brain says otherwise\n"
-              "  --no-echo         nobody answers pings on the data channel\n"
-              "  --gated           the data channel works while a data call is up\n"
+              "  --ethernet        without --gates, 802.3 frames on the data channel\n"
               "  --verbose         tells of every frame\n"
               "  --help\n",
               f);
@@ -58,9 +58,11 @@ static bool parse_id(const char *text, Profile *p) {
 }
 
 /* 1: go on; 0: that was all; -EINVAL. */
-static int parse_options(int argc, char **argv, ModemOptions *o, const char **ret_control) {
+static int parse_options(int argc, char **argv, ModemOptions *o, const char *gates[FUNCTIONS_MAX],
+                         const char **ret_control) {
         enum {
                 OPTION_BRAIN = 1,
+                OPTION_GATES,
                 OPTION_CONTROL,
                 OPTION_PROFILE,
                 OPTION_FUNCTIONS,
@@ -70,13 +72,12 @@ static int parse_options(int argc, char **argv, ModemOptions *o, const char **re
                 OPTION_PORT,
                 OPTION_UNPLUGGED,
                 OPTION_ETHERNET,
-                OPTION_NO_ECHO,
-                OPTION_GATED,
                 OPTION_VERBOSE,
                 OPTION_HELP,
         };
         static const struct option options[] = {
                 { "brain", required_argument, NULL, OPTION_BRAIN },
+                { "gates", required_argument, NULL, OPTION_GATES },
                 { "control", required_argument, NULL, OPTION_CONTROL },
                 { "profile", required_argument, NULL, OPTION_PROFILE },
                 { "functions", required_argument, NULL, OPTION_FUNCTIONS },
@@ -86,14 +87,13 @@ static int parse_options(int argc, char **argv, ModemOptions *o, const char **re
                 { "port", required_argument, NULL, OPTION_PORT },
                 { "unplugged", no_argument, NULL, OPTION_UNPLUGGED },
                 { "ethernet", no_argument, NULL, OPTION_ETHERNET },
-                { "no-echo", no_argument, NULL, OPTION_NO_ECHO },
-                { "gated", no_argument, NULL, OPTION_GATED },
                 { "verbose", no_argument, NULL, OPTION_VERBOSE },
                 { "help", no_argument, NULL, OPTION_HELP },
                 {},
         };
         const char *profile = "ec25", *functions = NULL, *id = NULL, *serial = NULL, *end;
         bool qmi_only = false;
+        size_t n_gates = 0;
         unsigned long n;
         int c;
 
@@ -106,6 +106,13 @@ static int parse_options(int argc, char **argv, ModemOptions *o, const char **re
                                 return -EINVAL;
                         }
                         o->brains[o->n_brains++] = optarg;
+                        break;
+                case OPTION_GATES:
+                        if (n_gates == FUNCTIONS_MAX) {
+                                fputs("--gates: too many\n", stderr);
+                                return -EINVAL;
+                        }
+                        gates[n_gates++] = optarg;
                         break;
                 case OPTION_CONTROL:
                         *ret_control = optarg;
@@ -137,12 +144,6 @@ static int parse_options(int argc, char **argv, ModemOptions *o, const char **re
                         break;
                 case OPTION_ETHERNET:
                         o->ethernet = true;
-                        break;
-                case OPTION_NO_ECHO:
-                        o->echo = false;
-                        break;
-                case OPTION_GATED:
-                        o->gated = true;
                         break;
                 case OPTION_VERBOSE:
                         log_set_max_level(LOG_DEBUG);
@@ -186,6 +187,11 @@ static int parse_options(int argc, char **argv, ModemOptions *o, const char **re
                 fprintf(stderr, "--brain: one for all, or %u\n", o->profile.n_functions);
                 return -EINVAL;
         }
+        if (n_gates > 0 && n_gates != o->profile.n_functions) {
+                fprintf(stderr, "--gates: none, or %u\n", o->profile.n_functions);
+                return -EINVAL;
+        }
+        o->gates = n_gates > 0 ? gates : NULL;
         return 1;
 }
 
@@ -223,13 +229,13 @@ static int run(sd_event *event, const ModemOptions *options, const char *control
 }
 
 int main(int argc, char **argv) {
-        const char *brains[FUNCTIONS_MAX], *control;
-        ModemOptions options = { .port = VHCI_PORT_ANY, .brains = brains, .echo = true };
+        const char *brains[FUNCTIONS_MAX], *gates[FUNCTIONS_MAX], *control;
+        ModemOptions options = { .port = VHCI_PORT_ANY, .brains = brains };
         sd_event *event;
         int r;
 
         log_setup();
-        r = parse_options(argc, argv, &options, &control);
+        r = parse_options(argc, argv, &options, gates, &control);
         if (r <= 0)
                 return r < 0 ? 2 : 0;
         r = sd_event_default(&event);

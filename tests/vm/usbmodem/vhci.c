@@ -122,15 +122,28 @@ bool vhci_finish(Vhci *v, uint32_t transfer, int status, const void *bytes, size
         return true;
 }
 
-bool vhci_send(Vhci *v, uint8_t endpoint, const void *bytes, size_t n_bytes) {
+static Transfer *vhci_find_waiting(Vhci *v, uint8_t endpoint) {
         Transfer *t;
 
         TAILQ_FOREACH(t, &v->transfers, entry)
-                if (t->endpoint == endpoint) {
-                        vhci_return(v, t, 0, bytes, n_bytes);
-                        return true;
-                }
-        return false;
+                if (t->endpoint == endpoint)
+                        return t;
+        return NULL;
+}
+
+size_t vhci_get_room(Vhci *v, uint8_t endpoint) {
+        const Transfer *t = vhci_find_waiting(v, endpoint);
+
+        return t ? t->length : 0;
+}
+
+bool vhci_send(Vhci *v, uint8_t endpoint, const void *bytes, size_t n_bytes) {
+        Transfer *t = vhci_find_waiting(v, endpoint);
+
+        if (!t)
+                return false;
+        vhci_return(v, t, n_bytes > t->length ? -EOVERFLOW : 0, bytes, n_bytes);
+        return true;
 }
 
 static void vhci_unlink(Vhci *v, const uint8_t *header) {

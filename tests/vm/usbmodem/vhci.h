@@ -40,6 +40,8 @@ int vhci_get_port(Vhci *v);
 
 /* Ends a control transfer: status 0 or -EPIPE (a stall). False if the host took it back meanwhile. */
 bool vhci_finish(Vhci *v, uint32_t transfer, int status, const void *bytes, size_t n_bytes);
-/* Gives bytes to the transfer that has waited longest at this endpoint (0x8n); false if none waits. What
- * does not fit into it is lost. */
+/* How much fits into the transfer that has waited longest at this endpoint (0x8n); 0 if none waits. */
+size_t vhci_get_room(Vhci *v, uint8_t endpoint);
+/* Gives bytes to that transfer; false if none waits. If they do not fit into it, it fails, and they are
+ * lost. */
 bool vhci_send(Vhci *v, uint8_t endpoint, const void *bytes, size_t n_bytes);
