@@ -60,7 +60,7 @@ static void manager_choose_primaries(Manager *m) {
         }
 }
 
-static void manager_remove(Manager *m, Managed *d) {
+void manager_remove(Manager *m, Managed *d) {
         /* It was taken over from the last daemon and never used: what the modem holds is given back. */
         if (!d->opened && port_get_fd(mux_get_port(device_get_mux(d->device))) >= 0)
                 (void) device_open(d->device);

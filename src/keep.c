@@ -84,11 +84,15 @@ void manager_save_later(Manager *m) {
                 (void) sd_event_source_set_enabled(m->save, SD_EVENT_ONESHOT);
 }
 
-int on_save(sd_event_source *s, void *userdata) {
-        Manager *m = userdata;
-
+void manager_save_bus(Manager *m) {
+        if (!m->saves)
+                return;
         pack_bus_parts(m);
         manager_write(m, false);
+}
+
+int on_save(sd_event_source *s, void *userdata) {
+        manager_save_bus(userdata);
         return 0;
 }
 
@@ -233,8 +237,14 @@ int manager_restore(Manager *m) {
 }
 
 void manager_settle(Manager *m) {
-        Managed *d;
+        Managed *d, *next;
 
+        /* udev may tell later of the others. */
+        for (d = LIST_FIRST(&m->devices); d; d = next) {
+                next = LIST_NEXT(d, entries);
+                if (!d->present && !d->syspath)
+                        manager_remove(m, d);
+        }
         bus_check_owners(m->bus, OWNERS_USEC);
         LIST_FOREACH(d, &m->devices, entries)
                 mux_release_orphans(device_get_mux(d->device));

@@ -56,6 +56,7 @@ extern const DeviceOps manager_device_ops;
 
 Managed *managed_new(Manager *m, const char *syspath);
 void managed_free(Managed *d);
+void manager_remove(Manager *m, Managed *d);
 /* What was restored is there to be attached to, or is given up. */
 void managed_wait(Managed *d);
 
@@ -89,7 +90,9 @@ void managed_keep_port(Managed *d);
 void managed_drop_port(Managed *d);
 /* What is saved of the device has changed, and must be saved now. */
 void managed_save(Managed *d);
-/* What is saved has changed. */
+/* What callers hold has changed, and they are about to be told. */
+void manager_save_bus(Manager *m);
+/* A device has gone. */
 void manager_save_later(Manager *m);
 int on_save(sd_event_source *s, void *userdata);
 /* For the last time; `clean`: nothing is in flight. */

@@ -16,7 +16,7 @@ static void on_modem_manager(Bus *b, void *userdata) {
 }
 
 static void on_bus_save(Bus *b, void *userdata) {
-        manager_save_later(userdata);
+        manager_save_bus(userdata);
 }
 
 static void on_bus_keep(Bus *b, const char *name, int fd, void *userdata) {

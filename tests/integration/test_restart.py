@@ -174,10 +174,17 @@ def test_calls_across_a_crash(world, sim, device, how):
         assert set(caller.failures) <= {NO_REPLY} and len(caller.failures) <= 5
 
 
+def begin_slow(holder, milliseconds, member="GetModel", message="dms.get-model"):
+    """A call that the modem takes its time for, and has taken."""
+    n = holder.sim.count(message)
+    holder.sim.command(f"delay {milliseconds} {message}")
+    call = holder.bus.begin(holder.persistent, f"{NAME}.Dms", member, "a{sv}", {})
+    holder.sim.wait_count(message, n + 1)
+    return call
+
+
 def test_what_is_in_flight_is_finished(world, sim, device, holder):
-    sim.command("delay 300 dms.get-model")
-    call = holder.bus.begin(holder.persistent, f"{NAME}.Dms", "GetModel", "a{sv}", {})
-    sim.wait_count("dms.get-model", 2)
+    call = begin_slow(holder, 300)
     world.end_daemon()
     assert holder.bus.end(call)
     sim.command("delay 0 dms.get-model")
@@ -186,9 +193,7 @@ def test_what_is_in_flight_is_finished(world, sim, device, holder):
 
 
 def test_what_takes_too_long_is_not(world, sim, device, holder):
-    sim.command("delay 60000 dms.get-model")
-    call = holder.bus.begin(holder.persistent, f"{NAME}.Dms", "GetModel", "a{sv}", {})
-    sim.wait_count("dms.get-model", 2)
+    call = begin_slow(holder, 60000)
     world.end_daemon()
     with pytest.raises(DBusError) as error:
         holder.bus.end(call)
@@ -200,9 +205,7 @@ def test_what_takes_too_long_is_not(world, sim, device, holder):
 
 
 def test_answers_to_what_was_asked_before_a_crash_are_nobodys(world, sim, device, holder):
-    sim.command("delay 60000 dms.get-model")
-    call = holder.bus.begin(holder.persistent, f"{NAME}.Dms", "GetModel", "a{sv}", {})
-    sim.wait_count("dms.get-model", 2)
+    call = begin_slow(holder, 60000)
     asked = sim.last_request("dms.get-model")
     world.end_daemon(signal.SIGKILL)
     with pytest.raises(DBusError) as error:
@@ -211,8 +214,7 @@ def test_answers_to_what_was_asked_before_a_crash_are_nobodys(world, sim, device
     world.again()
 
     # The late answer, while the next request for the same is under way on the same client.
-    call = holder.bus.begin(holder.persistent, f"{NAME}.Dms", "GetRevision", "a{sv}", {})
-    sim.wait_count("dms.get-revision", 2)
+    call = begin_slow(holder, 300, "GetRevision", "dms.get-revision")
     assert sim.last_request("dms.get-revision")["client"] == asked["client"]
     late = bytes.fromhex("02040000000000") + bytes.fromhex("010500") + b"wrong"
     message = struct.pack("<BHHH", 2, asked["transaction"], 0x0022, len(late)) + late
@@ -221,6 +223,7 @@ def test_answers_to_what_was_asked_before_a_crash_are_nobodys(world, sim, device
     assert holder.bus.end(call)["revision"] != "wrong"
     assert "nobody" not in world.daemon.output() # no warning
     sim.command("delay 0 dms.get-model")
+    sim.command("delay 0 dms.get-revision")
     holder.check()
 
 
@@ -236,7 +239,7 @@ def wait_gone(bus, name):
 def test_what_the_dead_held_is_given_back(world, sim, device, holder, how):
     other = world.connect()
     clients = [open_client(other, device, "wds"), open_client(other, device, "nas")]
-    kept = other.call(device, DEVICE, "OpenClient", "sa{sv}", "wms", {"persist": True})
+    kept = other.call(device, DEVICE, "OpenClient", "sa{sv}", "nas", {"persist": True})
     world.end_daemon(how)
     name = other.unique_name
     other.close()
@@ -496,9 +499,7 @@ def test_nobody_goes_on(world, sim, device, holder, job, n_stored):
 
 
 def test_a_second_signal_ends_it_at_once(world, sim, device, holder):
-    sim.command("delay 60000 dms.get-model")
-    holder.bus.begin(holder.persistent, f"{NAME}.Dms", "GetModel", "a{sv}", {})
-    sim.wait_count("dms.get-model", 2)
+    begin_slow(holder, 60000)
     world.daemon.popen.terminate()
     world.store.wait_told("STOPPING=1")
     world.end_daemon()
