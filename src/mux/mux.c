@@ -168,6 +168,8 @@ static bool mux_change_state(Mux *m, MuxState state, const char *reason) {
         log_debug("%s: %s%s%s", port_get_uri(m->port), mux_state_to_string(state), reason ? ", " : "",
                   reason ?: "");
 
+        if ((state == MUX_READY) != (m->state == MUX_READY))
+                mux_save_later(m);
         m->state = state;
         free(m->reason);
         m->reason = reason ? strdup(reason) : NULL;
@@ -499,7 +501,7 @@ int mux_open(Mux *m) {
         m->opened = true;
         if (m->inhibited)
                 return 0;
-        if (m->restored)
+        if (m->was_ready)
                 mux_save_now(m); /* other transaction ids than before */
         r = port_start(m->port);
         if (r < 0)

@@ -91,6 +91,7 @@ int mux_save(Mux *m, Packer *p) {
         size_t part;
         Client *c;
 
+        pack_bool(p, m->state == MUX_READY);
         pack_bool(p, m->second_half);
         pack_u16(p, m->next_transaction);
         pack_u8(p, m->next_ctl_transaction);
@@ -293,6 +294,7 @@ static void free_restored(Mux *m) {
 }
 
 int mux_restore(Mux *m, Unpacker *u, bool crashed) {
+        bool was_ready = unpack_bool(u);
         bool second_half = unpack_bool(u);
         uint16_t next_transaction = unpack_u16(u);
         uint8_t next_ctl_transaction = unpack_u8(u);
@@ -324,7 +326,8 @@ int mux_restore(Mux *m, Unpacker *u, bool crashed) {
         free(m->services);
         m->services = services;
         m->n_services = n_services;
-        m->restored = m->was_ready = n_services > 0;
+        m->was_ready = n_services > 0;
+        m->restored = was_ready && m->was_ready; /* else the modem is asked what it still knows */
         m->statistics = statistics;
         m->second_half = second_half != crashed;
         if (crashed) {

@@ -322,6 +322,12 @@ static void transaction_on_success(Transaction *t) {
                 replay_note(t->client, t->row, t->request_tlvs, t->n_request_tlvs);
 }
 
+/* The modem has forgotten the client id, without a word; or with one that got lost. */
+static bool is_forgotten(const Transaction *t, const QmiMessage *m) {
+        return tlv_result(m->tlvs, m->n_tlvs) == QMI_ERROR_INVALID_CLIENT_ID &&
+               t->client != t->client->mux->ctl && t->request && t->request != t->client->own_request;
+}
+
 void transaction_on_response(Transaction *t, const QmiMessage *m) {
         Client *c = t->client;
 
@@ -344,7 +350,11 @@ void transaction_on_response(Transaction *t, const QmiMessage *m) {
         }
         if (is_success(m) && has_undo(t->row))
                 undo_on_success(t, m, NULL);
-        transaction_complete(t, REQUEST_ANSWERED, m, NULL);
+        if (is_forgotten(t, m)) {
+                check_client(c);
+                transaction_complete(t, REQUEST_GONE, NULL, NULL);
+        } else
+                transaction_complete(t, REQUEST_ANSWERED, m, NULL);
 }
 
 void transaction_on_late_response(Transaction *t, const QmiMessage *m) {
