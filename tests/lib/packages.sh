@@ -36,6 +36,6 @@ need_packages() {
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libsystemd-dev libudev-dev)
 RUN_PACKAGES=(dbus-daemon systemd)
 TEST_PACKAGES=(bash-completion clang libclang-rt-14-dev clang-format dbus-broker fish gjs git jq man-db mandoc
-    python3-dbus python3-gi python3-jeepney python3-pytest tidy tshark udev valgrind zsh)
+    python3-dbus python3-dbusmock python3-gi python3-jeepney python3-pytest tidy tshark udev valgrind zsh)
 VM_PACKAGES=(binutils dbus iproute2 python3-jeepney python3-pytest qemu-system-x86 systemd-sysv udev)
 PACKAGE_PACKAGES=(build-essential debhelper dpkg-dev git lintian)
