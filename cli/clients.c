@@ -39,16 +39,24 @@ static const char *local_time(uint64_t usec, Arena *a) {
 
 /* Where it comes from, for people: the caller's own one, an object, one that waits for its end. */
 static const char *kind_of(const Value *entry, Arena *a) {
-        const char *path = text_of(entry, "path");
+        const char *path = text_of(entry, "path"), *kind = "shared";
+        uint64_t n_lost = number_of(entry, "lost_indications");
 
         if (is_set(entry, "lingering"))
-                return "lingering";
-        if (is_set(entry, "implicit"))
-                return "implicit";
-        if (*path)
-                return arena_printf(a, "%s%s", is_set(entry, "persist") ? "persistent " : "",
-                                    bus_device_name(path));
-        return "shared";
+                kind = "lingering";
+        else if (is_set(entry, "implicit"))
+                kind = "implicit";
+        else if (*path)
+                kind = arena_printf(a, "%s%s%s", is_set(entry, "persist") ? "persistent " : "",
+                                    bus_device_name(path), is_set(entry, "socket") ? ", socket" : "");
+        return kind && n_lost > 0 ? arena_printf(a, "%s, %" PRIu64 " lost", kind, n_lost) : kind;
+}
+
+/* One that persists can be nobody's. */
+static const char *owner_of(const Value *entry) {
+        const char *owner = text_of(entry, "owner");
+
+        return *owner ? owner : "nobody";
 }
 
 static int print_table(const Options *o, Arena *a, const Value *clients) {
@@ -64,7 +72,7 @@ static int print_table(const Options *o, Arena *a, const Value *clients) {
                         return cli_oom();
                 cells[0] = text_of(entry, "service");
                 cells[1] = arena_printf(a, "%" PRIu64, number_of(entry, "client_id"));
-                cells[2] = text_of(entry, "owner");
+                cells[2] = owner_of(entry);
                 cells[3] = text_of(entry, "program");
                 cells[4] = arena_printf(a, "%" PRIu64, number_of(entry, "requests"));
                 cells[5] = local_time(number_of(entry, "since"), a);

@@ -128,6 +128,30 @@ def test_clients(world, sim, device, bus):
     assert [row[-1] for row in rows if row[2] == "qmid" and row[0] == "dms"] == ["shared"]
 
 
+def test_clients_that_persist(world, sim, device, bus):
+    maker = world.connect()
+    path = maker.call(device, "org.qmid1.Device", "OpenClient", "sa{sv}", "nas", {"persist": True})
+    number = path.rpartition("/")[2]
+    maker.qmi(path, "Nas", "RegisterIndications", {"signal_info": True})
+    fd = maker.call(path, "org.qmid1.Client", "OpenSocket", "a{sv}", {}).to_raw_fd()
+    assert f"persistent {number}, socket\n" in good(world, "clients", "--no-legend")
+    os.close(fd)
+    maker.close()
+    bus.wait_property(path, "org.qmid1.Client", "Owner", "")
+    bus.add_match(f"type='signal',sender='org.qmid1',member='PropertiesChanged',path='{path}'")
+    sim.send("nas", "signal-info")
+    bus.wait_signal("PropertiesChanged")
+    [row] = [r for r in good(world, "clients", "--no-legend").splitlines() if " nobody " in r]
+    assert row.endswith(f"persistent {number}, 1 lost")
+
+
+def test_status_of_an_inhibited_one(world, sim, device, bus):
+    fd = bus.call(device, "org.qmid1.Device", "Inhibit", "sa{sv}", "new firmware", {}).to_raw_fd()
+    out = good(world, "status")
+    assert "inhibited" in out and "new firmware" in out and bus.unique_name in out
+    os.close(fd)
+
+
 # ---- call
 
 
