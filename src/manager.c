@@ -15,8 +15,11 @@ static void on_modem_manager(Bus *b, void *userdata) {
         manager_open_all(userdata);
 }
 
-static void on_bus_save(Bus *b, void *userdata) {
-        manager_save_bus(userdata);
+static void on_bus_save(Bus *b, bool now, void *userdata) {
+        if (now)
+                manager_save_bus(userdata);
+        else
+                manager_save_later(userdata);
 }
 
 static void on_bus_keep(Bus *b, const char *name, int fd, void *userdata) {

@@ -294,9 +294,9 @@ bool bus_device_is_held(Bus *b, Device *device) {
         return d && (!LIST_EMPTY(&d->clients) || !LIST_EMPTY(&d->traces) || !LIST_EMPTY(&d->inhibitors));
 }
 
-void bus_changed(Bus *b) {
+void bus_changed(Bus *b, bool now) {
         if (b->ops->on_save && !b->detached)
-                b->ops->on_save(b, b->userdata);
+                b->ops->on_save(b, now, b->userdata);
 }
 
 void bus_keep(Bus *b, const char *name, int fd) {
@@ -324,8 +324,7 @@ void bus_begin_call(Bus *b) {
 }
 
 void bus_end_call(Bus *b) {
-        if (--b->n_calls == 0 && b->ops->on_quiet)
-                b->ops->on_quiet(b, b->userdata);
+        b->n_calls--;
 }
 
 bool bus_has_calls(Bus *b) {

@@ -19,16 +19,15 @@ typedef struct BusOps {
         /* ModemManager came or went: bus_modem_manager_runs(). */
         void (*on_modem_manager)(Bus *b, void *userdata);
         /* Those from here on may be NULL. */
-        /* What bus_save() writes has changed; bus_save() is all that may be called in it. */
-        void (*on_save)(Bus *b, void *userdata);
+        /* What bus_save() writes has changed; bus_save() is all that may be called in it. `now`: somebody is
+         * about to be told of it; else there is time until the end of the turn. */
+        void (*on_save)(Bus *b, bool now, void *userdata);
         /* A descriptor that must outlive the daemon goes by that name; it stays the bus's. -1: no more. */
         void (*on_keep)(Bus *b, const char *name, int fd, void *userdata);
         /* The one that was kept, which is the bus's from then on; -ENOENT. */
         int (*take_kept)(Bus *b, const char *name, void *userdata);
         /* The machine is about to sleep, and waits for the return of this, or it has slept. */
         void (*on_sleep)(Bus *b, bool begins, void *userdata);
-        /* The last call under way was answered: bus_has_calls(). */
-        void (*on_quiet)(Bus *b, void *userdata);
 } BusOps;
 
 /* Connects to the system bus and declares all objects; the name is not taken yet. */

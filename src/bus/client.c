@@ -141,7 +141,7 @@ static void client_publish(BusClient *c) {
         int r;
 
         c->published = true;
-        bus_changed(c->device->bus);
+        bus_changed(c->device->bus, c->open);
         r = sd_bus_emit_object_added(c->device->bus->bus, c->path);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot announce it", c->path);
@@ -324,7 +324,7 @@ void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reas
 
         (void) client_release(c->client, bus_client_get_owner(c));
         bus_client_free(c);
-        bus_changed(b);
+        bus_changed(b, false);
 }
 
 /* ---- whose it is ---- */
@@ -387,7 +387,7 @@ static int client_claim(BusClient *c, Caller *caller, sd_bus_error *error) {
         c->n_held = 0;
         c->caller = caller;
         LIST_INSERT_HEAD(&caller->clients, c, of_caller);
-        bus_changed(c->device->bus);
+        bus_changed(c->device->bus, true);
         client_emit_changed(c, "Owner");
         return 0;
 }
@@ -401,7 +401,7 @@ void bus_client_disown(BusClient *c) {
                 bus_socket_disown(c->socket, c->caller);
         LIST_REMOVE(c, of_caller);
         c->caller = NULL;
-        bus_changed(c->device->bus);
+        bus_changed(c->device->bus, false);
         client_emit_changed(c, "Owner");
 }
 

@@ -75,7 +75,7 @@ static int inhibitor_new(BusDevice *d, Caller *caller, User *user, uint64_t numb
         d->bus->n_inhibitors = MAX(d->bus->n_inhibitors, number);
         d->bus->n_held++;
         bus_keep(d->bus, inhibitor_name(i, name), fd);
-        bus_changed(d->bus);
+        bus_changed(d->bus, true);
         device_update(d);
         return 0;
 }
@@ -140,7 +140,7 @@ void bus_inhibitor_close(BusInhibitor *i) {
         free(i);
         if (d->bus->detached)
                 return;
-        bus_changed(d->bus);
+        bus_changed(d->bus, false);
         device_update(d);
         if (LIST_EMPTY(&d->inhibitors))
                 log_info("%s: nobody keeps qmid from the port any more", device_get_name(d->device));

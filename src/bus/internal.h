@@ -309,8 +309,8 @@ void peer_logind_done(Bus *b);
 /* A call has come that waits for its answer, or has got it. */
 void bus_begin_call(Bus *b);
 void bus_end_call(Bus *b);
-/* What bus_save() writes has changed. */
-void bus_changed(Bus *b);
+/* What bus_save() writes has changed. `now`: before somebody is told of it. */
+void bus_changed(Bus *b, bool now);
 /* A descriptor is to outlive the daemon; -1: no more. */
 void bus_keep(Bus *b, const char *name, int fd);
 /* The one that was: -ENOENT. */

@@ -359,7 +359,7 @@ static int socket_new(BusClient *c, Caller *caller, int fd) {
         }
         c->socket = s;
         bus_keep(c->device->bus, bus_socket_name(c, name), fd);
-        bus_changed(c->device->bus);
+        bus_changed(c->device->bus, true);
         return 0;
 }
 
@@ -442,7 +442,7 @@ void bus_socket_close(BusSocket *s) {
         bus_keep(b, bus_socket_name(c, name), -1);
         share_give(&charge, SHARE_DESCRIPTORS, 1);
         free(s);
-        bus_changed(b);
+        bus_changed(b, false);
 }
 
 void bus_socket_rest(BusSocket *s, bool answer) {

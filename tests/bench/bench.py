@@ -39,24 +39,38 @@ def cpu_ms(pid):
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def latency(directory, rounds):
+def round_trips(directory, rounds, n_devices):
     """Everything on one CPU, as `taskset` would do it."""
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cpus)})
     try:
         with World(directory) as world:
-            sim, alone = world.sim(), world.sim("alone")
-            world.start_daemon(ports=[sim.port])
-            f = figures(program("tests/bench/bench-latency"), alone.path, sim.device, rounds,
-                        env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.bus.address})
+            sim = world.sim()
+            for _ in range(1, n_devices):
+                world.sim()
+            alone = world.sim("alone")
+            world.start_daemon(ports=[s.port for s in world.sims[:-1]])
+            for other in world.sims[:-1]:
+                other.wait_count("dms.get-ids", 1)
+            return figures(program("tests/bench/bench-latency"), alone.path, sim.device, rounds,
+                           env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.bus.address})
     finally:
         os.sched_setaffinity(0, cpus)
+
+
+def latency(directory, rounds, n_devices):
+    for name in ("one", "many"):
+        (directory / name).mkdir()
+    f = round_trips(directory / "one", rounds, 1)
+    many = round_trips(directory / "many", rounds, n_devices)
     floor = f["ping"] + f["direct"]
     print(f"round trip, median of {rounds}, all on one CPU")
     print(f"  request straight to the simulator   {f['direct']:8.1f} us")
     print(f"  Peer.Ping to qmid                   {f['ping']:8.1f} us")
     print(f"  Nas.GetSignalInfo                   {f['method']:8.1f} us   "
           f"{f['method'] / floor:.2f} of the two together (limit 1.50)")
+    print(f"  the same, with {n_devices:3d} devices           {many['method']:8.1f} us   "
+          f"{many['method'] / (many['ping'] + many['direct']):.2f}")
 
 
 def cold_start(directory):
@@ -115,7 +129,7 @@ def main():
         directory = pathlib.Path(name)
         for part in ("latency", "start", "rest"):
             (directory / part).mkdir()
-        latency(directory / "latency", 2000 if options.short else 20000)
+        latency(directory / "latency", 2000 if options.short else 20000, 20 if options.short else 200)
         cold_start(directory / "start")
         register()
         rest(directory / "rest", 20 if options.short else 200, 2 if options.short else 10)
