@@ -210,7 +210,7 @@ void mux_release_all(Mux *m, void (*done)(Mux *m, void *userdata), void *userdat
 typedef enum RequestState {
         REQUEST_ANSWERED, /* `response` is there; its result TLV may say failure */
         REQUEST_TIMEOUT,
-        REQUEST_GONE,      /* the port closed, the modem started anew, the client id was taken back */
+        REQUEST_GONE, /* the port closed, the modem started anew, the client id was taken back or denied */
         REQUEST_NO_CLIENT, /* no client id could be had; `error` is the QMI protocol error of CTL, or 0 */
         _REQUEST_STATE_MAX,
         _REQUEST_STATE_INVALID = -EINVAL,

@@ -306,11 +306,21 @@ def test_qmi_errors(sim, quiet, bus):
                                    ("device_not_ready", "Qmi.DeviceNotReady", "device not ready"),
                                    ("call-failed", "Qmi.CallFailed", "call failed"),
                                    ("0xabcd", "Qmi.Code43981", "unknown QMI error 43981"),
-                                   ("invalid-client-id", "Qmi.InvalidClientId", "invalid client id")):
+                                   ("invalid-handle", "Qmi.InvalidHandle", "invalid handle")):
         sim.command(f"set nas.get-drx.!error = {error}")
         name, text = refusal(lambda: bus.qmi(quiet, "Nas", "GetDrx"))
         assert (name, text) == (expected, f"nas get-drx: the modem answered: {words}")
     sim.command("unset nas.get-drx.!error")
+    assert bus.qmi(quiet, "Nas", "GetDrx") == {"drx": "t128"}
+
+
+def test_client_id_is_denied(sim, quiet, bus):
+    """Ids are the daemon's own business: it asks whether that is so, and goes on."""
+    sim.command("set nas.get-drx.!error = invalid-client-id")
+    name, _ = refusal(lambda: bus.qmi(quiet, "Nas", "GetDrx"))
+    assert name == "DeviceGone"
+    sim.command("unset nas.get-drx.!error")
+    sim.wait_count("nas.get-supported-messages", 1)
     assert bus.qmi(quiet, "Nas", "GetDrx") == {"drx": "t128"}
 
 
