@@ -139,7 +139,7 @@ static void managed_note_adopted(Managed *d, bool adopted) {
         char name[PORT_NAME_MAX];
 
         if (adopted)
-                d->n_kept = 1;
+                d->n_kept = port_get_n_opened(mux_get_port(device_get_mux(d->device)));
         else
                 state_drop(d->manager->state, port_name(device_get_name(d->device), name));
 }

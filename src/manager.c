@@ -40,12 +40,12 @@ static void on_sleep(Bus *b, bool begins, void *userdata) {
         Managed *d;
 
         log_debug("The machine %s", begins ? "goes to sleep" : "has slept");
+        if (m->stopping) /* they rest already */
+                return;
         LIST_FOREACH(d, &m->devices, entries) {
-                Mux *mux = device_get_mux(d->device);
-
-                mux_quiesce(mux, begins || m->stopping);
+                mux_quiesce(device_get_mux(d->device), begins);
                 if (!begins)
-                        mux_check(mux);
+                        mux_check(device_get_mux(d->device));
         }
 }
 

@@ -12,6 +12,8 @@
 
 /* A modem that does not come to itself by a reset will not do so by another soon after. */
 #define USB_RESET_USEC (600 * USEC_PER_SEC)
+/* udev may tell that it has gone when the kernel has brought it back already. */
+#define USB_RESET_AWAY_USEC (15 * USEC_PER_SEC)
 
 /* What a modem says of itself: message and field of DMS, and where it goes. */
 typedef enum ModelFact {
@@ -222,7 +224,10 @@ static void device_on_silent_long(Mux *m, void *userdata) {
 }
 
 bool device_is_resetting(Device *d) {
-        return d->usb_reset;
+        uint64_t now;
+
+        return d->usb_reset || (d->usb_reset_usec > 0 && sd_event_now(d->event, CLOCK_BOOTTIME, &now) >= 0 &&
+                                now < d->usb_reset_usec + USB_RESET_AWAY_USEC);
 }
 
 int device_new(Device **ret, sd_event *event, const DevicePlace *place, const DeviceOps *ops,

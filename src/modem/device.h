@@ -52,7 +52,7 @@ int device_adopt(Device *d, int fd);
  * or the errors of port_move(). */
 int device_set_place(Device *d, const DevicePlace *place);
 int device_reopen(Device *d);
-/* Whether a reset of its USB device is under way, after which it comes back. */
+/* Whether its USB device is being reset, or just was: it comes back. */
 bool device_is_resetting(Device *d);
 
 /* As mux_release_all(). */

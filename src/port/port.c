@@ -224,7 +224,6 @@ static int port_on_more(sd_event_source *s, void *userdata) {
 static int port_listen(Port *p) {
         int r;
 
-        p->n_opened++;
         r = sd_event_add_io(p->event, &p->io, p->fd, EPOLLIN, port_on_io, p);
         if (r >= 0)
                 r = sd_event_add_defer(p->event, &p->more, port_on_more, p);
@@ -237,6 +236,7 @@ void port_opened(Port *p, int fd, size_t frame_max) {
         assert(p->state != PORT_OPEN && p->fd < 0);
 
         p->fd = fd;
+        p->n_opened++;
         p->frame_max = frame_max;
         r = port_listen(p);
         if (r < 0)
@@ -355,6 +355,7 @@ int port_adopt(Port *p, int fd) {
                 return -ESTALE;
         }
         p->fd = fd;
+        p->n_opened++;
         return 0;
 }
 

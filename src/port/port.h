@@ -67,7 +67,7 @@ int port_send(Port *p, const uint8_t *frame, size_t n_frame);
 
 /* The descriptor, also one that was adopted and waits for port_start(); -1. It stays the port's. */
 int port_get_fd(Port *p);
-/* How often it was opened: what tells two descriptors of the same number apart. */
+/* How often it was opened, or has adopted one: what tells two descriptors of the same number apart. */
 unsigned port_get_n_opened(Port *p);
 /* Before port_start(): a descriptor that the port had in an earlier life. 0, and then it is the port's, is
  * open as soon as port_start() returns, and on_state does not tell that; -ESTALE: it leads somewhere else or
