@@ -427,7 +427,6 @@ void ctl_send_release(Mux *m, uint16_t service, uint8_t id) {
                 (void) transaction_new(m->ctl, NULL, CTL_RELEASE, tlv, sizeof(tlv), m->ctl_timeout_usec);
 }
 
-/* Whatever the answer was, there is nothing more to be done about it. */
 static void tell_release(Mux *m, const RequestOutcome *outcome) {
         int r = outcome->state == REQUEST_ANSWERED
                         ? tlv_result(outcome->response->tlvs, outcome->response->n_tlvs)
@@ -444,7 +443,10 @@ static void on_released(const RequestOutcome *outcome, void *userdata) {
 
         c->ctl_request = NULL;
         tell_release(c->mux, outcome);
-        (void) client_free(c);
+        if (outcome->state == REQUEST_TIMEOUT)
+                recover_on_unreleased(c);
+        else
+                (void) client_free(c);
 }
 
 void ctl_release(Client *c) {

@@ -278,7 +278,7 @@ struct Client {
         bool suspect;         /* a request got no answer in time */
         bool mute;            /* nor did a check, although CTL answers */
         Request *own_request; /* the mux's own on it: the check or the registration under way */
-        uint64_t retry_usec;  /* of one that is lost or mute: when to try again, */
+        uint64_t retry_usec;  /* of one that is lost, mute or lingering: when to try again, */
         uint64_t retry_interval_usec;             /* and how long to wait after that */
         uint64_t replaced_usec;                   /* when it last got another id; 0: never */
         TAILQ_HEAD(, Registration) registrations; /* in the order in which they are to be made again */
@@ -373,6 +373,8 @@ void recover_on_lost(Client *c);
 void recover_on_allocated(Client *c);
 void recover_on_refused(Client *c, int error);
 void recover_on_replayed(Client *c);
+/* The modem has not answered that it took the id back. */
+void recover_on_unreleased(Client *c);
 void recover_on_mute(Client *c);
 /* The mux can speak no more: everything fails, and the clients wait until it can. */
 void recover_suspend(Mux *m);

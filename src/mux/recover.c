@@ -39,6 +39,10 @@ void recover_on_refused(Client *c, int error) {
         back_off(c);
 }
 
+void recover_on_unreleased(Client *c) {
+        back_off(c); /* it may still be there */
+}
+
 void recover_on_replayed(Client *c) {
         client_set_stale(c, false);
         client_tell_replaced(c);
@@ -59,14 +63,21 @@ static void recover_client(Client *c, uint64_t now) {
         if (c->state == CLIENT_ENDED)
                 return;
         if (c->lingering) {
-                client_go_on(c);
+                if (due || c->retry_usec == UINT64_MAX)
+                        client_go_on(c);
+                else
+                        mux_recover_at(m, c->retry_usec);
         } else if (c->lost) {
                 if (c->ctl_request)
                         return;
-                if (due && ctl_allocate(c) < 0)
-                        back_off(c);
-                else if (!due)
+                if (!due) {
                         mux_recover_at(m, c->retry_usec);
+                        return;
+                }
+                if (!mux_has_service(m, c->service))
+                        ctl_probe_now(m); /* it was not there yet when the modem was asked */
+                if (ctl_allocate(c) < 0)
+                        back_off(c);
         } else if (c->stale) {
                 if (!c->own_request)
                         replay_start(c);
