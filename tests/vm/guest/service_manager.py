@@ -75,7 +75,11 @@ class ServiceManager:
         return found
 
     def wait(self, unit, **wanted):
-        """Until the unit's properties are as wanted: wait("qmid.service", ActiveState="active")."""
+        """Until the unit's properties are as wanted: wait("qmid.service", ActiveState="active"). What is wanted can be
+        a function."""
+        def suits(value, want):
+            return want(value) if callable(want) else value == want
+
         path, = self.call("LoadUnit", "s", unit)
         rule = MatchRule(type="signal", path=path, interface="org.freedesktop.DBus.Properties",
                          member="PropertiesChanged")
@@ -84,7 +88,7 @@ class ServiceManager:
         with self.bus.filter(rule) as changes:
             while True:
                 properties = self.properties(unit)
-                if all(properties[name] == value for name, value in wanted.items()):
+                if all(suits(properties[name], want) for name, want in wanted.items()):
                     return properties
                 try:
                     self.bus.recv_until_filtered(changes, timeout=deadline - time.monotonic())
