@@ -14,6 +14,7 @@ from udev import PATIENCE  # noqa: E402
 UNIT = "qmid.service"
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 DEVICE = f"{NAME}.Device"
+CLIENT = f"{NAME}.Client"
 
 
 def path_of(port):

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from modem import Modem
-from qmid import DEVICE, UNIT, connect, devices, main_pid, qmictl, wait_ready
+from qmid import CLIENT, DEVICE, UNIT, connect, devices, main_pid, path_of, qmictl, wait_ready
+from udev import PATIENCE
 
 PACKAGE = Path(os.environ["QMID_PACKAGE"])
 INSTALLED, REMOVED = "installed", "config-files"
@@ -139,15 +140,22 @@ def test_install_and_plug(modem, services):
     check_it_works(services, plugged(modem))
 
 
-def test_an_upgrade_restarts_the_daemon(modem, services, tmp_path):
+def test_an_upgrade_restarts_the_daemon_and_takes_nothing(modem, services, tmp_path):
     want_installed()
     port = plugged(modem)
     check_it_works(services, port)
     pid = main_pid(services)
 
-    dpkg("--install", newer(tmp_path))
-    assert shown("Version").endswith("+newer")
-    check_it_works(services, port)
+    with connect() as bus:
+        client = bus.call(path_of(port), DEVICE, "OpenClient", "sa{sv}", "dms", {}, timeout=PATIENCE)
+        held = bus.get_all(client, CLIENT)
+        at_modem = sorted(modem.sims[0]("clients").split())
+        dpkg("--install", newer(tmp_path))
+        assert shown("Version").endswith("+newer")
+        check_it_works(services, port)
+        assert bus.get_all(client, CLIENT) == held and held["Owner"] == bus.unique_name
+        assert bus.qmi(client, "Dms", "GetModel", timeout=PATIENCE) == {"model": "EM7455"}
+        assert sorted(modem.sims[0]("clients").split()) == at_modem
     assert main_pid(services) not in (0, pid)
     assert os.readlink(f"/proc/{main_pid(services)}/exe") == "/usr/libexec/qmid"
 

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from qmid import DEVICE, NAME, UNIT, connect, main_pid, wait_ready
+from qmid import CLIENT, DEVICE, NAME, UNIT, connect, main_pid, wait_ready
 from dbusclient import DBusError
 from udev import PATIENCE
 
-CLIENT = f"{NAME}.Client"
 SCENARIO = """
 ctl.services.dms = 1.14
 ctl.services.nas = 1.25
