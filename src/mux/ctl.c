@@ -89,25 +89,36 @@ static int read_services(const QmiMessage *message, MuxService **ret, size_t *re
         return 0;
 }
 
-/* 0 when it was taken; above 0 a QMI protocol error, below 0 an errno. */
-static int take_version_info(Mux *m, const QmiMessage *message) {
+/* Above 0: they are others than before. 0; below 0 an errno. */
+static int take_services(Mux *m, const QmiMessage *message) {
         MuxService *services;
         size_t n;
+        int r;
+
+        r = read_services(message, &services, &n);
+        if (r < 0)
+                return r;
+        r = n != m->n_services || memcmp(services, m->services, n * sizeof(*services)) != 0;
+        free(m->services);
+        m->services = services;
+        m->n_services = n;
+        mux_save_later(m);
+        return r;
+}
+
+/* 0 when it was taken; above 0 a QMI protocol error, below 0 an errno. */
+static int take_version_info(Mux *m, const QmiMessage *message) {
         int r;
 
         r = tlv_result(message->tlvs, message->n_tlvs);
         if (r != 0)
                 return r;
-        r = read_services(message, &services, &n);
+        r = take_services(m, message);
         if (r < 0)
                 return r;
         m->probe = request_cancel(m->probe);
         m->probe_usec = UINT64_MAX;
         mux_disarm_timer_if_idle(m);
-        free(m->services);
-        m->services = services;
-        m->n_services = n;
-        mux_save_later(m);
 
         if (m->ids_lost) {
                 m->ids_lost = false;
@@ -146,7 +157,10 @@ static void on_version_info(const RequestOutcome *outcome, void *userdata) {
                 ctl_probe_failed(m, "the modem does not answer");
                 return;
         }
-        if (mux_is_live(m)) { /* a sign of life is all that was asked for */
+        if (mux_is_live(m)) {
+                /* A sign of life was asked for. Or for a service that was not there when CTL was. */
+                if (take_services(m, outcome->response) > 0)
+                        mux_tell_state(m);
                 silence_on_ctl(m);
                 return;
         }
@@ -460,18 +474,20 @@ void ctl_release(Client *c) {
         }
 }
 
-static void on_stray_released(const RequestOutcome *outcome, void *userdata) {
-        tell_release(userdata, outcome);
-}
-
-/* Nobody has waited for it. */
+/* Nobody has waited for it. It goes the way of one that somebody has released, so that it is not forgotten
+ * if the modem cannot be told now. */
 static void release_stray(Mux *m, uint8_t service, uint8_t id) {
+        Client *c;
         int r;
 
-        r = ctl_release_id(m, service, id, NULL, on_stray_released, m);
-        if (r < 0)
+        r = client_new_internal(&c, m, service, &m->owner, NULL, NULL);
+        if (r < 0) {
                 log_warning_errno(r, "%s: client id %u of service 0x%02x is not given back",
                                   port_get_uri(m->port), id, service);
+                return;
+        }
+        client_start(c, id);
+        client_linger(c);
 }
 
 static bool is_allocation(const QmiMessage *message, uint8_t *ret_service, uint8_t *ret_id) {

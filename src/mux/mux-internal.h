@@ -508,6 +508,8 @@ struct Mux {
 void mux_set_state(Mux *m, MuxState state, const char *reason);
 /* The same from anywhere else: tells from the event loop. */
 void mux_set_state_quietly(Mux *m, MuxState state, const char *reason);
+/* Once more, from the event loop: other services than before. */
+void mux_tell_state(Mux *m);
 /* Ready or checking: ids can be had, used and given back. */
 bool mux_is_live(Mux *m);
 /* The state of one that waits for its port, or for its modem. */

@@ -191,6 +191,10 @@ void mux_set_state(Mux *m, MuxState state, const char *reason) {
 void mux_set_state_quietly(Mux *m, MuxState state, const char *reason) {
         if (!mux_change_state(m, state, reason))
                 return;
+        mux_tell_state(m);
+}
+
+void mux_tell_state(Mux *m) {
         m->untold = true;
         mux_flush_later(m);
 }

@@ -422,6 +422,66 @@ static void test_check_by_order(void) {
         bench_done(&b);
 }
 
+/* CTL answers before all services are there, and says so. */
+static void test_service_comes_late(void) {
+        const uint8_t tlvs[] = {
+                0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, /* result: success */
+                0x01, 0x06, 0x00, 0x01,                   /* one service: */
+                0x00, 0x01, 0x00, 0x05, 0x00,             /* CTL 1.5 */
+        };
+        const MuxService *services;
+        TestClient c = {};
+        QmiMessage m;
+        Bench b;
+
+        bench_init_ready(&b);
+        b.mux->recover_min_usec = 1;
+        test_client_new_ready(&b, &c, "c", LOC, 7);
+        bench_tell_sync(&b);
+        m = *next_is(&b, CTL, 0, GET_VERSION_INFO);
+        m.type = QMI_RESPONSE;
+        m.tlvs = tlvs;
+        m.n_tlvs = sizeof(tlvs);
+        bench_tell_message(&b, &m);
+        answer_next(&b, LOC, 7, CHECK, INVALID_CLIENT_ID);
+        RUN_UNTIL(&b, mux_get_state(b.mux) == MUX_READY);
+        assert(!mux_has_service(b.mux, LOC));
+        bench_answer_version_info(&b); /* of which it was asked again */
+        answer_next(&b, CTL, 0, ALLOCATE, INTERNAL);
+        bench_answer_allocation(&b, LOC, 1);
+        RUN_UNTIL(&b, strstr(b.events, "c:replaced"));
+        assert(strstr(b.events, "resetting checking ready ready "));
+        assert(mux_get_services(b.mux, &services) == 4 && mux_has_service(b.mux, LOC));
+        bench_expect_silence(&b);
+        test_client_release(&c);
+        bench_done(&b);
+}
+
+/* The answer to an allocation that nobody waits for comes when the modem cannot be told anything. */
+static void test_stray_id(void) {
+        TestClient c = {};
+        QmiMessage asked;
+        Bench b;
+
+        bench_init_ready(&b);
+        test_client_new(&b, &c, "c", NAS);
+        asked = *next_is(&b, CTL, 0, ALLOCATE);
+        bench_tell_sync(&b);
+        RUN_UNTIL(&b, client_get_state(c.client) == CLIENT_ENDED);
+        test_client_release(&c);
+        asked.type = QMI_RESPONSE;
+        asked.tlvs = (const uint8_t[]){ 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, NAS, 8 };
+        asked.n_tlvs = 12;
+        bench_tell_message(&b, &asked);
+        bench_settle(&b);
+        bench_answer_version_info(&b);
+        answer_next(&b, NAS, 8, CHECK, SUCCESS);
+        answer_next(&b, CTL, 0, RELEASE, SUCCESS);
+        bench_expect_silence(&b);
+        assert(TAILQ_FIRST(&b.mux->clients) == b.mux->ctl && !TAILQ_NEXT(b.mux->ctl, entry));
+        bench_done(&b);
+}
+
 int main(void) {
         test_check();
         test_check_answers();
@@ -433,4 +493,6 @@ int main(void) {
         test_reset_while_replaying();
         test_storm();
         test_check_by_order();
+        test_service_comes_late();
+        test_stray_id();
 }
