@@ -459,6 +459,20 @@ static int command_reset(Modem *m, Exchange *x, char *args, FILE *reply, char **
         return modem_reset(m);
 }
 
+static int command_sync(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        return modem_send_ctl(m, CTL_SYNC, NULL, 0);
+}
+
+static int command_services(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        bool on;
+        int r;
+
+        r = switch_take(&args, &on, ret_error);
+        if (r >= 0)
+                m->services_off = !on;
+        return r;
+}
+
 static int command_hangup(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
         unsigned long ms = 0;
         int r = 0;
@@ -473,7 +487,7 @@ static int command_listen(Modem *m, Exchange *x, char *args, FILE *reply, char *
         return link_listen(m->link);
 }
 
-static int take_client_back(Modem *m, uint16_t id, char *args, char **ret_error) {
+static int client_take(Modem *m, char *args, uint16_t *ret_service, uint8_t *ret_client, char **ret_error) {
         unsigned long client;
         uint16_t service;
         char *word;
@@ -486,9 +500,36 @@ static int take_client_back(Modem *m, uint16_t id, char *args, char **ret_error)
                 r = number_take(&args, "the client id", 0xFF, &client, ret_error);
         if (r < 0)
                 return r;
-        (void) client_ids_release(&m->ids, service, (uint8_t) client);
-        return modem_send_ctl(m, id, (uint8_t[]){ 0x01, 0x02, 0x00, (uint8_t) service, (uint8_t) client },
-                              5);
+        *ret_service = service;
+        *ret_client = (uint8_t) client;
+        return 0;
+}
+
+static int command_forget(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        uint16_t service;
+        uint8_t client;
+        int r;
+
+        if (args[strspn(args, " ")] == '\0') {
+                client_ids_wipe(&m->ids);
+                return 0;
+        }
+        r = client_take(m, args, &service, &client, ret_error);
+        if (r >= 0)
+                (void) client_ids_release(&m->ids, service, client);
+        return r;
+}
+
+static int take_client_back(Modem *m, uint16_t id, char *args, char **ret_error) {
+        uint16_t service;
+        uint8_t client;
+        int r;
+
+        r = client_take(m, args, &service, &client, ret_error);
+        if (r < 0)
+                return r;
+        (void) client_ids_release(&m->ids, service, client);
+        return modem_send_ctl(m, id, (uint8_t[]){ 0x01, 0x02, 0x00, (uint8_t) service, client }, 5);
 }
 
 static int command_revoke(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
@@ -594,7 +635,10 @@ static const Command commands[] = {
         { "delay", command_delay },     /* MS [MESSAGE] */
         { "garbage", command_garbage }, /* HEX */
         { "reset", command_reset },
-        { "hangup", command_hangup }, /* [MS] */
+        { "sync", command_sync },         /* says that all ids are gone; they are not */
+        { "forget", command_forget },     /* [SERVICE CID]: all ids, or one, without a word */
+        { "services", command_services }, /* on|off: only CTL answers, and has no ids to give */
+        { "hangup", command_hangup },     /* [MS] */
         { "listen", command_listen },
         { "revoke", command_revoke },     /* SERVICE CID */
         { "invalid", command_invalid },   /* SERVICE CID */

@@ -4,6 +4,7 @@
 /* What CTL says about services and client ids. */
 
 #define QMI_ERROR_NO_MEMORY            0x0002
+#define QMI_ERROR_INTERNAL             0x0003
 #define QMI_ERROR_CLIENT_IDS_EXHAUSTED 0x0005
 #define QMI_ERROR_INVALID_CLIENT_ID    0x0007
 #define QMI_ERROR_MISSING_ARGUMENT     0x0011
@@ -34,6 +35,8 @@ static int ctl_allocate(Modem *m, const QmiMessage *request, TlvWriter *w) {
         if (tlv_find(request->tlvs, request->n_tlvs, 0x01, &t) == 0 || t.n_bytes < 1)
                 return QMI_ERROR_MISSING_ARGUMENT;
         client[0] = t.bytes[0];
+        if (m->services_off)
+                return QMI_ERROR_INTERNAL;
         if (client[0] == QMI_SERVICE_CTL || !m->services[client[0]].present)
                 return QMI_ERROR_INVALID_SERVICE_TYPE;
         r = client_ids_allocate(&m->ids, client[0], &client[1]);

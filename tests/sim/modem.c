@@ -370,6 +370,8 @@ static int modem_handle(Modem *m, const QmiMessage *request) {
         }
         if (request->service == QMI_SERVICE_CTL ||
             client_ids_find(&m->ids, request->service, request->client)) {
+                if (m->services_off && request->service != QMI_SERVICE_CTL)
+                        return 0;
                 r = modem_replay(m, request);
                 if (r != 0)
                         return r;

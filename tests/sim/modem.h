@@ -44,6 +44,7 @@ struct Modem {
         DataFormat format;
         uint64_t latency_usec;
         uint16_t indication_transaction;
+        bool services_off;
         bool log;
 };
 
