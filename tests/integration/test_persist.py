@@ -210,12 +210,12 @@ def test_for_its_user_only(running):
         client = open_client(bus, sim.device, "nas")
         leave(running, bus, client)
         with connect_as(other, running.bus.address) as stranger:
-            frames = sim.count("frames")
+            asked = sim.count("nas.get-drx")
             for call in (lambda: stranger.qmi(client, "Nas", "GetDrx"), lambda: claim(stranger, client),
                          lambda: release(stranger, client),
                          lambda: stranger.call(client, CLIENT, "OpenSocket", "a{sv}", {})):
                 refused("NotOwner", call, client)
-            assert sim.count("frames") == frames
+            assert sim.count("nas.get-drx") == asked
         assert root.qmi(client, "Nas", "GetDrx") == {"drx": "t128"}
         release(root, client)
     with connect_as(NOBODY, running.bus.address) as bus:
