@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bus/internal.h"
+#include "qmi/text.h"
 #include "util/log.h"
 
 /* A call that came before its sender's credentials. */
@@ -132,16 +133,29 @@ void caller_fail_waiting(Caller *c, const sd_bus_error *error) {
 
 /* ---- credentials ---- */
 
+/* A program calls itself what it likes, and the kernel cuts long names anywhere: what cannot be shown as it
+ * is becomes '?'. */
+static void make_printable(char *name) {
+        bool is_text = utf8_is_valid(name, strlen(name));
+
+        for (char *p = name; *p; p++)
+                if ((uint8_t) *p < ' ' || *p == 0x7F || (!is_text && (uint8_t) *p > 0x7F))
+                        *p = '?';
+}
+
 static void caller_read_program(Caller *c, uint32_t pid) {
         char path[64], comm[64];
+        size_t n;
         FILE *f;
 
         snprintf(path, sizeof(path), "/proc/%u/comm", pid);
         f = fopen(path, "re");
         if (!f)
                 return;
-        if (fgets(comm, sizeof(comm), f)) {
-                comm[strcspn(comm, "\n")] = '\0';
+        n = fread(comm, 1, sizeof(comm) - 1, f);
+        if (n > 0) {
+                comm[n - 1] = '\0'; /* a newline */
+                make_printable(comm);
                 free(c->program);
                 c->program = strdup(comm);
         }
@@ -205,6 +219,7 @@ static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error
                 return 0;
         }
         caller_read_program(c, pid);
+        bus_inhibitors_rename(c);
         caller_handle_waiting(c);
         return 0;
 }

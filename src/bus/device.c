@@ -423,6 +423,10 @@ static int method_inhibit(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (!*reason || strlen(reason) > INHIBIT_REASON_MAX)
                 return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
                                          "reason: must have 1 to %u bytes", INHIBIT_REASON_MAX);
+        for (const char *p = reason; *p; p++) /* it goes to the log, and to terminals */
+                if ((uint8_t) *p < ' ' || *p == 0x7F)
+                        return sd_bus_error_set(error, QMID_ERROR_INVALID_ARGUMENT,
+                                                "reason: must be one line of text");
         r = bus_inhibitor_open(d, caller, reason, &fd, error);
         return r < 0 ? r : reply_descriptor(m, fd);
 }

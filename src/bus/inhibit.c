@@ -35,6 +35,13 @@ static void device_update(BusDevice *d) {
         mux_inhibit(mux, text);
 }
 
+void bus_inhibitors_rename(const Caller *c) {
+        const BusInhibitor *i;
+
+        LIST_FOREACH(i, &c->inhibitors, of_caller)
+                device_update(i->device);
+}
+
 static int on_hang_up(sd_event_source *s, int fd, uint32_t events, void *userdata) {
         bus_inhibitor_close(userdata);
         return 0;

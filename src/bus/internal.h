@@ -223,6 +223,8 @@ int bus_inhibitor_adopt(BusDevice *d, Caller *caller, User *user, uint64_t numbe
                         int fd);
 int bus_inhibitor_take_kept(Bus *b, uint64_t number);
 void bus_inhibitor_close(BusInhibitor *i);
+/* The program of a restored caller is known: it is shown. */
+void bus_inhibitors_rename(const Caller *c);
 
 /* ---- trace.c: a descriptor that carries the frames of a device */
 

@@ -2,6 +2,7 @@
 """Device.Inhibit: qmid lets go of a port as long as a descriptor is open."""
 
 import os
+import pathlib
 
 import pytest
 import qmux
@@ -13,6 +14,10 @@ CLIENT = f"{NAME}.Client"
 
 def inhibit(bus, device, reason="new firmware"):
     return bus.call(device, DEVICE, "Inhibit", "sa{sv}", reason, {}).to_raw_fd()
+
+
+def own_name():
+    return pathlib.Path("/proc/self/comm").read_text().strip()
 
 
 def refused(name, call, *texts):
@@ -82,7 +87,43 @@ def test_its_opener_leaves(world, sim, device, bus):
 
 
 def test_reason(device, bus):
-    for reason in ("", "x" * 257):
+    for reason in ("", "x" * 257, "two\nlines", "red \x1b[31m", "\x7f"):
         refused("InvalidArgument", lambda: inhibit(bus, device, reason), "reason")
     refused("InvalidArgument", lambda: bus.call(device, DEVICE, "Inhibit", "sa{sv}", "x", {"now": True}), "now")
     assert bus.get(device, DEVICE, "State") == "ready"
+
+
+def test_restart(world, sim):
+    """It lasts, and still says who is behind it."""
+    world.start_daemon(store=True)
+    bus = world.connect()
+    fd = inhibit(bus, sim.device)
+    bus.wait_property(sim.device, DEVICE, "State", "inhibited")
+    reason = bus.get(sim.device, DEVICE, "StateReason")
+    assert f"({own_name()})" in reason
+    world.restart_daemon()
+    bus.wait_property(sim.device, DEVICE, "StateReason", reason)
+    os.close(fd)
+    bus.wait_property(sim.device, DEVICE, "State", "ready")
+
+
+def test_odd_names(world, device):
+    """The kernel cuts the names of programs at 15 bytes, and programs may call themselves anything."""
+    own = pathlib.Path("/proc/self/comm")
+    before = own.read_bytes()
+    other = world.connect()
+    for name, shown in ((b"\xd0\xbf\xd1\x80\xd0\xbe\xd0\xb3\xd1\x80\xd0\xb0\xd0\xbc\xd0\xbc", "???????????????"),
+                        (b"two\nlines\x1b", "two?lines?"), ("Grüße".encode(), "Grüße")):
+        own.write_bytes(name[:15])
+        try:
+            bus = world.connect()
+            client = bus.call(device, DEVICE, "OpenClient", "sa{sv}", "nas", {})
+        finally:
+            own.write_bytes(before)
+        rows = other.call(device, DEVICE, "ListClients", "a{sv}", {})
+        assert [r["program"] for r in rows if r.get("path") == client] == [shown]
+        fd = inhibit(bus, device)
+        other.wait_property(device, DEVICE, "State", "inhibited")
+        assert shown in other.get(device, DEVICE, "StateReason")
+        os.close(fd)
+        other.wait_property(device, DEVICE, "State", "ready")
