@@ -139,7 +139,7 @@ static int find_service(BusDevice *d, const char *name, const SchemaService **re
         }
         if (id == QMI_SERVICE_CTL)
                 return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "service: ctl is qmid's own");
-        if (mux_get_state(device_get_mux(d->device)) != MUX_READY)
+        if (!mux_is_live(device_get_mux(d->device)))
                 return bus_error_set_not_ready(error, device_get_mux(d->device));
         if (!device_has_service(d->device, (uint16_t) id))
                 return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_SERVICE, "service: this modem has no %s",

@@ -27,10 +27,32 @@ int service_encode(const SchemaMessage *schema, BusDevice *d, const Value *dict,
         return r;
 }
 
+/* On either side 0 stands for any. */
+static bool vendor_fits(const BusDevice *d, uint16_t vendor) {
+        uint16_t of_modem = mux_get_vendor(device_get_mux(d->device));
+
+        return vendor == 0 || of_modem == 0 || vendor == of_modem;
+}
+
+int service_check_vendor(const BusDevice *d, uint16_t vendor, const char *what, sd_bus_error *error) {
+        if (vendor_fits(d, vendor))
+                return 0;
+        return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                 "%s: only modems of vendor 0x%04x have it", what, vendor);
+}
+
+bool service_is_served(const BusDevice *d, const SchemaService *s) {
+        return s->id != QMI_SERVICE_CTL && device_has_service(d->device, s->id) && vendor_fits(d, s->vendor);
+}
+
 int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error) {
         Mux *m = device_get_mux(d->device);
+        int r;
 
-        if (mux_get_state(m) != MUX_READY)
+        r = service_check_vendor(d, s->vendor, schema_string(s->name), error);
+        if (r < 0)
+                return r;
+        if (!mux_is_live(m))
                 return bus_error_set_not_ready(error, m);
         return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_SERVICE, "%s: this modem has no such service",
                                  schema_string(s->name));

@@ -92,7 +92,8 @@ void check_continue(Mux *m) {
                 mux_set_ready(m);
 }
 
-void check_start(Mux *m) {
+/* Whether there is any to ask for. */
+static bool mark_unchecked(Mux *m) {
         bool any = false;
         Client *c;
 
@@ -104,12 +105,25 @@ void check_start(Mux *m) {
                 c->unchecked = true;
                 any = true;
         }
-        if (!any) {
+        return any;
+}
+
+#define REASON "finding out which client ids the modem still knows"
+
+void check_start(Mux *m) {
+        if (!mark_unchecked(m)) {
                 mux_set_ready(m);
                 return;
         }
-        mux_set_state(m, MUX_CHECKING, "finding out which client ids the modem still knows");
+        mux_set_state(m, MUX_CHECKING, REASON);
         check_continue(m);
+}
+
+void check_start_later(Mux *m) {
+        if (mark_unchecked(m))
+                mux_set_state_quietly(m, MUX_CHECKING, REASON);
+        else
+                mux_set_state_quietly(m, MUX_READY, NULL);
 }
 
 void mux_check(Mux *m) {

@@ -359,6 +359,8 @@ void ctl_on_late_response(Mux *m, const QmiMessage *message);
 
 /* From MUX_CHECKING to MUX_READY, once the modem has been asked for each id. */
 void check_start(Mux *m);
+/* The same from anywhere; it begins in the event loop. */
+void check_start_later(Mux *m);
 void check_continue(Mux *m);
 /* Asks for one, to learn whether its service answers. */
 void check_client(Client *c);
@@ -510,8 +512,6 @@ void mux_set_state(Mux *m, MuxState state, const char *reason);
 void mux_set_state_quietly(Mux *m, MuxState state, const char *reason);
 /* Once more, from the event loop: other services than before. */
 void mux_tell_state(Mux *m);
-/* Ready or checking: ids can be had, used and given back. */
-bool mux_is_live(Mux *m);
 /* The state of one that waits for its port, or for its modem. */
 MuxState mux_get_waiting_state(Mux *m);
 void mux_start_anywhere(Mux *m);

@@ -512,7 +512,10 @@ int mux_open(Mux *m) {
                 return r;
         if (port_get_state(m->port) == PORT_OPEN) {
                 /* It goes on with an adopted descriptor. */
-                if (m->restored)
+                if (m->restored && m->crashed_usec != 0)
+                        check_start_later(
+                                m); /* a reset may have been read, and not been noted down any more */
+                else if (m->restored)
                         mux_set_state_quietly(m, MUX_READY, NULL);
                 else
                         ctl_start(m);

@@ -102,6 +102,8 @@ bool mux_is_busy(Mux *m);
 void mux_set_window(Mux *m, unsigned window);
 
 MuxState mux_get_state(Mux *m);
+/* Ready or checking: ids can be had and given back, and requests be made; they wait until it is ready. */
+bool mux_is_live(Mux *m);
 const char *mux_get_state_reason(Mux *m); /* "" if there is none */
 const char *mux_state_to_string(MuxState s);
 Port *mux_get_port(Mux *m);
