@@ -143,7 +143,7 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (!ours || o->client)
                 return 0;
         s = schema_service_by_name(interface + strlen(QMID_BUS_NAME "."));
-        if (!s || s->id == QMI_SERVICE_CTL || device_has_service(o->device->device, s->id))
+        if (!s || s->id == QMI_SERVICE_CTL || service_is_served(o->device, s))
                 return 0;
         return service_refuse(o->device, s, error);
 }
@@ -490,7 +490,7 @@ static void bus_device_publish_services(BusDevice *d) {
         }
         for (uint16_t i = 0; i < schema_n_services; i++) {
                 const SchemaService *s = &schema_services[i];
-                bool has = s->id != QMI_SERVICE_CTL && device_has_service(d->device, s->id);
+                bool has = service_is_served(d, s);
 
                 if (has == d->published[i])
                         continue;

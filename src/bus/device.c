@@ -127,10 +127,14 @@ static int find_service(BusDevice *d, const char *name, const SchemaService **re
         const SchemaService *s = schema_service_by_name(name);
         unsigned long id;
         char *end;
+        int r;
 
-        if (s)
+        if (s) {
+                r = service_check_vendor(d, s->vendor, name, error);
+                if (r < 0)
+                        return r;
                 id = s->id;
-        else {
+        } else {
                 id = strncmp(name, "0x", 2) == 0 ? strtoul(name, &end, 16) : 0;
                 if (strncmp(name, "0x", 2) != 0 || !name[2] || *end || id > UINT16_MAX)
                         return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_SERVICE,
@@ -162,7 +166,7 @@ static int find_message(BusDevice *d, const char *service, const char *message, 
         if (!*ret)
                 return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "message: %s has no '%s'",
                                          service, message);
-        return 0;
+        return service_check_vendor(d, (*ret)->vendor, message, error);
 }
 
 /* Option "timeout", in seconds. */

@@ -291,7 +291,11 @@ int service_encode(const SchemaMessage *schema, BusDevice *d, const Value *dict,
                    sd_bus_error *error);
 /* Sends an indication to the client's owner. */
 void service_emit_indication(BusClient *c, const QmiMessage *m);
-/* Says NotReady or NoSuchService for an interface that the device does not have. */
+/* 0; InvalidArgument: `what` of the schema is for modems of another vendor. */
+int service_check_vendor(const BusDevice *d, uint16_t vendor, const char *what, sd_bus_error *error);
+/* Whether the device has the interface of that service. */
+bool service_is_served(const BusDevice *d, const SchemaService *s);
+/* Says InvalidArgument, NotReady or NoSuchService for an interface that the device does not have. */
 int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error);
 
 /* ---- device.c, manager.c, log-control.c */

@@ -65,7 +65,7 @@ static int find_face(sd_bus_message *m, const BusObject *o, const SchemaService 
         s = schema_service_by_name(sd_bus_message_get_interface(m) + strlen(QMID_BUS_NAME "."));
         if (!s)
                 return -ENOENT;
-        if (!o->client && !device_has_service(o->device->device, s->id))
+        if (!o->client && !service_is_served(o->device, s))
                 return service_refuse(o->device, s, error);
         *ret = s;
         return 0;
@@ -92,6 +92,9 @@ static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         schema = schema_message_by_name(service, sd_bus_message_get_member(m));
         if (!schema)
                 return -ENOENT;
+        r = service_check_vendor(o->device, schema->vendor, schema_string(schema->name), error);
+        if (r < 0)
+                return r;
         secret = schema->flags & SCHEMA_HAS_SECRET;
 
         arena_init(&arena);
@@ -128,8 +131,7 @@ static int find_service(sd_bus *bus, const char *path, const char *interface, vo
 
         if (!bus_find_object(face->bus, path, &o))
                 return 0;
-        if (o->client ? o->client->service != face->service
-                      : !device_has_service(o->device->device, face->service->id))
+        if (o->client ? o->client->service != face->service : !service_is_served(o->device, face->service))
                 return 0;
         *ret = o;
         return 1;

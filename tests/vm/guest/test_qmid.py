@@ -304,3 +304,18 @@ def test_idle_exit(services, impatient):
         services.wait(UNIT, ActiveState="inactive")
         assert services.properties(UNIT)["Result"] == "success"
         assert bus.get("/org/qmid1", f"{NAME}.Manager", "Version")
+
+
+def test_messages_of_another_vendor(bus, modem, ready):
+    """It is a Quectel: HP's message must not reach it, by whichever door, as its id may mean anything there."""
+    for serial in (bus.begin(ready, f"{NAME}.Dms", "HpChangeDeviceMode", "a{sv}", {"mode": "fastboot"}),
+                   bus.begin(ready, DEVICE, "Request", "ssa{sv}a{sv}", "dms", "hp-change-device-mode",
+                             {"mode": "fastboot"}, {}),
+                   bus.begin(ready, f"{NAME}.Gas", "GetUsbComposition", "a{sv}", {}),
+                   bus.begin(ready, DEVICE, "Call", "sqa(yay)a{sv}", "gas", 0x0204, [], {}),
+                   bus.begin(ready, DEVICE, "OpenClient", "sa{sv}", "gas", {})):
+        with pytest.raises(DBusError) as e:
+            bus.end(serial, timeout=PATIENCE)
+        assert e.value.name == f"{NAME}.Error.InvalidArgument"
+        assert re.search("only modems of vendor 0x(03f0|1bc7) have it", e.value.text)
+    assert modem.sims[0]("count dms.hp-change-device-mode") == "0"
