@@ -136,12 +136,11 @@ static int restore_services(Unpacker *u, MuxService **ret, size_t *ret_n) {
         services = calloc(MAX(n, (size_t) 1), sizeof(*services));
         if (!services)
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++)
-                services[i] = (MuxService){
-                        .id = unpack_u16(&part),
-                        .major = unpack_u16(&part),
-                        .minor = unpack_u16(&part),
-                };
+        for (size_t i = 0; i < n; i++) { /* the order within an initialiser would be the compiler's */
+                services[i].id = unpack_u16(&part);
+                services[i].major = unpack_u16(&part);
+                services[i].minor = unpack_u16(&part);
+        }
         if (unpack_end(&part) < 0) {
                 free(services);
                 return -EBADMSG;
