@@ -363,7 +363,7 @@ void transaction_on_late_response(Transaction *t, const QmiMessage *m) {
         t->abandoned = true;
         if (is_success(m))
                 transaction_on_success(t);
-        if (awaits_result(t, m)) {
+        if (awaits_result(t, m) && mux_is_live(c->mux)) {
                 t->deadline_usec = mux_now(c->mux) + REQUEST_TIMEOUT_DEFAULT_S * USEC_PER_SEC;
                 if (transaction_wait_for_result(t, m) >= 0)
                         return;
