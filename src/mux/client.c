@@ -223,7 +223,7 @@ Client *client_free(Client *c) {
         free(c->end_reason);
         free(c);
         if (had_id)
-                ctl_on_id_free(m, service);
+                exhaustion_on_id_free(m, service);
         if (m->on_released)
                 mux_flush_later(m);
         return NULL;

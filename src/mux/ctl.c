@@ -331,62 +331,6 @@ static void end_holder(Mux *m, uint8_t service, uint8_t id) {
                 client_lose(c, "the modem gave the client id to somebody else");
 }
 
-/* How many are on their way back, less those who wait for one. */
-static long count_free_ids(Mux *m, uint16_t service) {
-        long n = 0;
-        Client *c;
-
-        TAILQ_FOREACH(c, &m->clients, entry)
-                n += c->service == service && c->lingering;
-        TAILQ_FOREACH(c, &m->starved, starved_entry)
-                n -= c->service == service;
-        return n;
-}
-
-/* The modem has no id left. Whether there will be one. */
-static bool wait_for_id(Client *c) {
-        Mux *m = c->mux;
-        bool waits;
-
-        if (c->retried)
-                return false;
-        c->retried = true;
-        waits = count_free_ids(m, c->service) > 0;
-        client_set_starved(c, true);
-        if (waits)
-                return true;
-
-        m->exhausted = c;
-        waits = m->ops->on_exhausted && m->ops->on_exhausted(m, c->service, m->userdata);
-        if (m->exhausted != c)
-                return true; /* it went itself */
-        m->exhausted = NULL;
-        if (!c->starved)
-                return true;
-        if (!waits)
-                client_set_starved(c, false);
-        else if (count_free_ids(m, c->service) < 0)
-                ctl_on_id_free(m, c->service); /* it was back at once */
-        return waits;
-}
-
-void ctl_on_id_free(Mux *m, uint16_t service) {
-        Client *c;
-        int r;
-
-        TAILQ_FOREACH(c, &m->starved, starved_entry)
-                if (c->service == service)
-                        break;
-        if (!c)
-                return;
-        client_set_starved(c, false);
-        r = mux_is_live(m) ? ctl_allocate(c) : -ENODEV;
-        if (r < 0) {
-                client_end(c, REQUEST_NO_CLIENT, r, NULL);
-                mux_flush_later(m);
-        }
-}
-
 static void on_allocated(const RequestOutcome *outcome, void *userdata) {
         uint8_t service = 0, id = 0;
         Client *c = userdata;
@@ -401,7 +345,7 @@ static void on_allocated(const RequestOutcome *outcome, void *userdata) {
                 if (error == 0 && service != c->service)
                         error = -EBADMSG;
         }
-        if (error == ERROR_CLIENT_IDS_EXHAUSTED && !c->lost && wait_for_id(c))
+        if (error == ERROR_CLIENT_IDS_EXHAUSTED && !c->lost && exhaustion_wait(c))
                 return;
         if (error != 0) {
                 log_debug("%s: no client id of service 0x%02x: %s %d", port_get_uri(m->port), c->service,
@@ -416,6 +360,7 @@ static void on_allocated(const RequestOutcome *outcome, void *userdata) {
 
         end_holder(m, service, id);
         client_start(c, id);
+        exhaustion_on_id_given(m, service);
         mux_save_now(m);
         if (c->lost) {
                 recover_on_allocated(c);

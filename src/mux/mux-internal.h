@@ -341,8 +341,6 @@ void ctl_on_timer(Mux *m, uint64_t now_usec);
 int ctl_allocate(Client *c);
 /* A response to what was asked in an earlier life. */
 void ctl_on_stray_response(Mux *m, const QmiMessage *message);
-/* An id of the service came back: somebody may wait for one. */
-void ctl_on_id_free(Mux *m, uint16_t service);
 /* Gives the client's id back and frees the client, at once or when that is answered. */
 void ctl_release(Client *c);
 /* Gives an id back, past the window, and does not wait for an answer. */
@@ -354,6 +352,14 @@ int ctl_sync(Mux *m);
 void ctl_on_indication(Mux *m, const QmiMessage *message);
 /* A response to a request that nobody waits for any more. */
 void ctl_on_late_response(Mux *m, const QmiMessage *message);
+
+/* ---- exhaustion.c: what is done when the modem has no client id left ---- */
+
+/* Whether the client waits for one that comes back. */
+bool exhaustion_wait(Client *c);
+/* An id of the service came back: somebody may wait for one. */
+void exhaustion_on_id_free(Mux *m, uint16_t service);
+void exhaustion_on_id_given(Mux *m, uint8_t service);
 
 /* ---- check.c: which client ids the modem still knows ---- */
 
@@ -413,6 +419,11 @@ void silence_begin(Mux *m);
 void silence_climb(Mux *m);
 /* 0, or why Sync is not sent: -EPERM, -EBUSY (too soon after the last one), -ENOMEM. */
 int silence_sync(Mux *m, const char *why);
+
+/* ---- route.c: whose it is what comes from the modem ---- */
+
+Client *mux_find_client(Mux *m, uint16_t service, uint8_t id);
+void route_frame(Port *p, const uint8_t *frame, size_t n_frame, void *userdata);
 
 /* ---- mux.c ---- */
 
@@ -478,7 +489,8 @@ struct Mux {
         ClientQueue ending;
         sd_event_source *flush;
 
-        Client *exhausted; /* for which on_exhausted() is asked just now */
+        Client *exhausted;       /* for which on_exhausted() is asked just now */
+        uint8_t most_ids[0x100]; /* of each service, that we ever had at once */
         Client *ctl;
         uint8_t next_ctl_transaction;
         Request *probe; /* Get Version Info */
@@ -534,5 +546,4 @@ void mux_disarm_timer_if_idle(Mux *m);
 void mux_flush(Mux *m);
 /* Has the event loop do that. */
 void mux_flush_later(Mux *m);
-Client *mux_find_client(Mux *m, uint16_t service, uint8_t id);
 void mux_log_oddity(Mux *m, MuxOddity oddity, const char *format, ...) _printf_(3, 4);

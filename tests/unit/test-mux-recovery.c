@@ -10,6 +10,7 @@
 #define GET_VERSION_INFO 0x0021
 #define ALLOCATE         0x0022
 #define RELEASE          0x0023
+#define SYNC             0x0027
 #define CHECK            0x001E
 
 #define REGISTER 0x0050
@@ -20,6 +21,7 @@
 
 #define SUCCESS           0
 #define INTERNAL          3
+#define EXHAUSTED         5
 #define INVALID_CLIENT_ID 7
 
 static const QmiMessage *next_is(Bench *b, uint16_t service, uint8_t client, uint16_t id) {
@@ -482,6 +484,38 @@ static void test_stray_id(void) {
         bench_done(&b);
 }
 
+/* Ids that nobody knows of are taken back with Sync, where that is allowed; those that are held are not. */
+static void test_sync_when_ids_have_leaked(void) {
+        TestClient a = {}, c = { .release_on_end = true };
+        Bench b;
+
+        bench_init_ready(&b);
+        b.may_sync = true;
+        test_client_new_ready(&b, &a, "a", NAS, 7);
+        test_client_new(&b, &c, "c", NAS);
+        answer_next(&b, CTL, 0, ALLOCATE, EXHAUSTED);
+        RUN_UNTIL(&b, !c.client);
+        bench_expect_silence(&b);
+
+        test_client_new_ready(&b, &c, "c", NAS, 8);
+        test_client_release(&c);
+        answer_next(&b, CTL, 0, RELEASE, SUCCESS);
+        bench_settle(&b);
+        b.events[0] = 0;
+        test_client_new(&b, &c, "c", NAS);
+        answer_next(&b, CTL, 0, ALLOCATE, EXHAUSTED); /* although it had two before */
+        RUN_UNTIL(&b, !c.client);
+        answer_next(&b, CTL, 0, SYNC, SUCCESS);
+        bench_answer_version_info(&b);
+        answer_next(&b, NAS, 7, CHECK, INVALID_CLIENT_ID);
+        bench_answer_allocation(&b, NAS, 1);
+        RUN_UNTIL(&b, strstr(b.events, "a:replaced"));
+        assert(streq(b.events, "exhausted:03 c:allocated:5 resetting checking ready a:replaced "));
+        bench_expect_silence(&b);
+        test_client_release(&a);
+        bench_done(&b);
+}
+
 int main(void) {
         test_check();
         test_check_answers();
@@ -495,4 +529,5 @@ int main(void) {
         test_check_by_order();
         test_service_comes_late();
         test_stray_id();
+        test_sync_when_ids_have_leaked();
 }
