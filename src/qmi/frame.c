@@ -147,19 +147,20 @@ static bool frame_is_sound(const uint8_t *frame, size_t n_frame) {
         return r == 0;
 }
 
-/* Looks for a sound frame from the modem that begins within the frame at `position`, and goes there. */
+/* Looks for a sound frame from the modem that begins within the frame at `position`, and goes there. What
+ * begins there and is not complete may be no frame either: it is not waited for, and looked at again when
+ * there are more bytes. */
 static bool skip_to_sound_frame(Framer *f, size_t n_frame) {
         const uint8_t *p = f->buffer + f->position;
-        size_t n = f->n_buffer - f->position, n_inner;
+        size_t n = f->n_buffer - f->position, n_searched = MIN(n, n_frame), n_inner;
+        size_t incomplete = n_searched;
 
-        for (size_t i = MAX(f->searched, (size_t) 1); i < MIN(n, n_frame); i++) {
-                f->searched = i;
+        for (size_t i = MAX(f->searched, (size_t) 1); i < n_searched; i++) {
                 if (!may_be_frame(p + i, n - i))
                         continue;
                 n_inner = n - i >= 3 ? read_le16(p + i + 1) + 1U : SIZE_MAX;
                 if (n_inner > n - i) {
-                        if (n < n_frame)
-                                return false; /* looked at again when there are more bytes */
+                        incomplete = MIN(incomplete, i);
                         continue;
                 }
                 if (p[i + 3] == FLAGS_MODEM && p[i + QMUX_HEADER_SIZE] != 0 /* no request */ &&
@@ -170,6 +171,7 @@ static bool skip_to_sound_frame(Framer *f, size_t n_frame) {
                         return true;
                 }
         }
+        f->searched = incomplete;
         return false;
 }
 

@@ -208,6 +208,21 @@ static void test_framer_length_too_large(void) {
         check_stream(&s, "rs", sizeof(lying));
 }
 
+/* What looks like the beginning of a long frame, within one that is not sound, holds nothing up. */
+static void test_framer_length_too_large_within(void) {
+        static const uint8_t within[] = { 0x01, 0x00, 0x1E, 0x00, 0x07, 0x00, 0x01, 0xF0, 0xFF, 0x80 };
+        uint8_t lying[sizeof(response) + sizeof(within)];
+        Stream s = {};
+
+        memcpy(lying, response, sizeof(response));
+        memcpy(lying + sizeof(response), within, sizeof(within));
+        write_le16(lying + 1, 0xFFFF);
+        stream_add(&s, lying, sizeof(lying));
+        stream_add(&s, response, sizeof(response));
+        stream_add(&s, sync, sizeof(sync));
+        check_stream(&s, "rs", sizeof(lying));
+}
+
 /* However many bytes of a frame are lost, the next ones are not. */
 static void test_framer_cut_short(void) {
         for (size_t n = 0; n < sizeof(response); n++) {
@@ -276,6 +291,7 @@ int main(void) {
         test_framer_stray_byte();
         test_framer_malformed();
         test_framer_length_too_large();
+        test_framer_length_too_large_within();
         test_framer_cut_short();
         test_framer_largest();
         test_framer_reset();
