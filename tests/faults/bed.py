@@ -56,7 +56,8 @@ class Row:
     problems: list = dataclasses.field(default_factory=list)
 
     def is_good(self):
-        return not (self.wrong or self.lost or self.leaked or self.overheard or self.stalled or self.problems)
+        return not (self.wrong or self.lost or self.leaked or self.overheard or self.stalled or self.lingering or
+                    self.problems)
 
 
 class Callers:
@@ -134,8 +135,12 @@ class Victim:
         os.close(write)
         self.pipe = os.fdopen(read)
 
+    def hear_anything(self):
+        """It may have failed already, and says so too."""
+        return self.pipe.readline().strip()
+
     def hear(self):
-        line = self.pipe.readline().strip()
+        line = self.hear_anything()
         assert not line.startswith("error "), line
         return line
 
@@ -242,18 +247,22 @@ class Bed:
         """Until what is under way is done; nobody may be asking. What does not add up then is in the row."""
 
         def is_settled():
-            nonlocal held, lingering, pending, leaked
+            nonlocal at_modem, held, lingering, pending
             held, lingering, pending = self.held()
-            leaked = set(self.sim.clients()).symmetric_difference(held + lingering)
-            return not leaked and not lingering and not pending
+            at_modem = set(self.sim.clients())
+            return at_modem == set(held) and not lingering and not pending
 
-        held = lingering = pending = leaked = None
+        at_modem = held = lingering = pending = None
         with contextlib.suppress(TimeoutError):
             eventually(is_settled)
-        self.row.leaked += len(leaked)
+        for what, ids in (("at the modem, but held by nobody", at_modem.difference(held, lingering)),
+                          ("held, but not at the modem", {*held, *lingering} - at_modem)):
+            self.row.leaked += len(ids)
+            if ids:
+                self.row.problems.append(f"{what}: {', '.join(f'{s} {n}' for s, n in sorted(ids))}")
         self.row.lingering += len(lingering)
-        if leaked:
-            self.row.problems.append(f"ids that do not add up: {sorted(leaked)}")
+        if lingering:
+            self.row.problems.append(f"given up, but not given back: {lingering}")
         if pending:
             self.row.problems.append(f"{pending} requests are still pending")
 
@@ -263,7 +272,7 @@ class Bed:
         if not self.is_sanitized():
             with socket.socket(socket.AF_UNIX) as s:
                 s.connect(str(self.directory / "heap"))
-                heap = int(s.makefile().readline())
+                heap = int(s.makefile().read())  # to the end: its descriptor is gone then
         return len(os.listdir(f"/proc/{self.pid}/fd")), heap
 
     def baseline(self):
@@ -271,13 +280,13 @@ class Bed:
         self.settle()
         self.base = self.measure()
 
-    def compare(self):
+    def compare(self, slack=HEAP_SLACK):
         self.settle()
         fds, heap = self.measure()
         self.seen.update(fds=fds - self.base[0], heap=heap - self.base[1])
         if fds > self.base[0]:
             self.row.problems.append(f"{fds - self.base[0]} descriptors more than before")
-        if heap > self.base[1] + HEAP_SLACK:
+        if heap > self.base[1] + slack:
             self.row.problems.append(f"{heap - self.base[1]} bytes of heap more than before")
 
     # ---- counting
@@ -287,6 +296,7 @@ class Bed:
         self.row.requests += report["requests"]
         self.row.answered += report["answered"]
         self.row.lost += report["pending"]
+        self.row.problems += [f"no answer: {stuck}" for stuck in report["stuck"]]
         self.row.stalled += report["late"]
         self.row.overheard += report["foreign"]
         self.row.wrong += report["corrupt"]
@@ -329,6 +339,11 @@ class Bed:
         if self.row.failed == before:
             self.row.wrong += 1
             self.row.problems.append(f"not refused with {' or '.join(errors)}")
+
+    def note(self, text):
+        """For whoever looks for what went wrong."""
+        with (self.directory / "acts.log").open("a") as log:
+            log.write(f"{time.strftime('%T')} {text}\n")
 
     def check(self, holds, text):
         if not holds:

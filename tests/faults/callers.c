@@ -9,7 +9,7 @@
  *   same   Nas.GetSignalInfo, equal bytes from everybody
  *   echo   Uim.ReadTransparent of a path that is the number
  *   own    Uim.SendApdu of the number on the caller's own client id, which is registered for Refresh
- *   open   OpenClient, Uim.SendApdu on it, Release: three requests
+ *   open   OpenClient, Uim.ReadTransparent on it, Release: three requests
  *
  * Lines on standard input, each answered by one line: "start"; "stop": until nothing is pending, then as
  * "report"; "report": JSON; "gap": the longest time without an answer since the last "gap". */
@@ -27,7 +27,8 @@
 #include "util/util.h"
 
 #define NUMBER_SIZE     12U
-#define BROADCAST       UINT32_MAX /* in the place of a process: for everybody who registered */
+#define BROADCAST       UINT32_MAX /* in the place of a process: for everybody who registered, counted */
+#define NOBODY          (UINT32_MAX - 1) /* for whoever hears it */
 #define RECONNECT_USEC  (20 * USEC_PER_MSEC)
 #define TICK_USEC       (2 * USEC_PER_MSEC)
 #define STOP_CHECK_USEC (10 * USEC_PER_MSEC)
@@ -157,7 +158,7 @@ static double latency(double share) {
 }
 
 static void report(void) {
-        uint32_t least = UINT32_MAX, most = 0, n_registered = 0;
+        uint32_t least = UINT32_MAX, most = 0, n_registered = 0, n_stuck = 0;
 
         for (unsigned i = 0; i < all.n_callers; i++) {
                 least = MIN(least, all.callers[i].n_broadcasts);
@@ -175,7 +176,17 @@ static void report(void) {
                latency(0.99), latency(1));
         for (size_t i = 0; i < all.n_errors; i++)
                 printf("%s\"%s\":%" PRIu64, i > 0 ? "," : "", all.errors[i].name, all.errors[i].n);
-        printf("}}\n");
+        printf("},\"stuck\":[");
+        for (unsigned i = 0; i < all.n_callers; i++) {
+                const Call *call;
+
+                LIST_FOREACH(call, &all.callers[i].calls, entry)
+                        if (now_usec() - call->sent_usec > all.bound_usec / 3)
+                                printf("%s\"%s/%d %s %.1f s\"", n_stuck++ > 0 ? "," : "",
+                                       act_names[call->act], call->step, call->client ?: "",
+                                       (double) (now_usec() - call->sent_usec) / USEC_PER_SEC);
+        }
+        printf("]}\n");
         fflush(stdout);
 }
 
@@ -271,7 +282,7 @@ static int call_send(Call *c) {
                 member = "Release";
         } else if (c->step == STEP_ASK_ON_CLIENT) {
                 interface = "org.qmid1.Uim";
-                member = "SendApdu";
+                member = "ReadTransparent";
         }
         r = sd_bus_message_new_method_call(c->caller->bus, &m, "org.qmid1", path, interface, member);
         if (r < 0)
@@ -285,7 +296,7 @@ static int call_send(Call *c) {
                 r = sd_bus_message_append(m, "a{sv}", 0);
                 break;
         case STEP_ASK_ON_CLIENT:
-                r = append_apdu(m, c->number);
+                r = append_path(m, c->number);
                 break;
         case STEP_REGISTER:
                 r = sd_bus_message_append(m, "ss", "uim", "refresh-register-all");
@@ -372,7 +383,7 @@ static const char *answer_read(Call *c, sd_bus_message *m) {
         }
         if (c->act == ACT_SAME)
                 return sd_bus_message_is_empty(m) == 0 ? NULL : "corrupt";
-        r = read_bytes(m, c->act == ACT_ECHO ? "data" : "apdu", &bytes, &n);
+        r = read_bytes(m, c->act == ACT_OWN ? "apdu" : "data", &bytes, &n);
         if (r < 0 || n != NUMBER_SIZE)
                 return "corrupt";
         return memcmp(bytes, c->number, NUMBER_SIZE) == 0 ? NULL : "foreign";
@@ -450,7 +461,8 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         memcpy(words, bytes, NUMBER_SIZE);
                         if (words[0] == BROADCAST)
                                 c->n_broadcasts++;
-                        else if (words[0] != (uint32_t) getpid() || words[1] != c->index)
+                        else if (words[0] != NOBODY &&
+                                 (words[0] != (uint32_t) getpid() || words[1] != c->index))
                                 all.n_foreign++;
                         else
                                 all.n_indications++;

@@ -255,7 +255,7 @@ def ten_ids(scale):
     """Each wants one of its own. Who gets none is told; what all may do they can do meanwhile."""
     with Bed(scale.directory, pool=10) as bed, \
             bed.callers(n=50, rate=1000, window=1, mix="same:1,echo:1,open:1") as callers:
-        bed.sim.command("delay 100 uim.send-apdu")
+        bed.sim.command("delay 100 uim.read-transparent")
 
         def ask(n):
             before = callers.report()["requests"]

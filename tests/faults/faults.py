@@ -23,6 +23,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import case_callers  # noqa: E402, F401
+import case_chance  # noqa: E402, F401
 import case_daemon  # noqa: E402, F401
 import case_modem  # noqa: E402, F401
 from bed import Row  # noqa: E402
@@ -38,6 +39,9 @@ def run_here(name, options):
     fault, function = CASES[name]
     with tempfile.TemporaryDirectory(prefix="q-") as directory:
         row = function(Scale(pathlib.Path(directory), options.long, bool(options.soak), random.Random(options.seed)))
+        if not row.is_good():
+            for log in sorted(pathlib.Path(directory).glob("*.log"), key=os.path.getmtime):
+                print(f"---- {log.name}", *log.read_text(errors="replace").splitlines()[-20:], sep="\n")
     row.fault = fault
     print(json.dumps(dataclasses.asdict(row)))
 
@@ -73,7 +77,7 @@ def table(rows, markdown):
             yield "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))])
 
 
-def tell(row, text, seconds):
+def tell(row, text, seconds, seed):
     """Why a line is not good, on standard error."""
     if row.is_good():
         print(f"  ok      {row.fault} ({seconds:.1f} s)", file=sys.stderr)
@@ -82,14 +86,14 @@ def tell(row, text, seconds):
     for problem, n in collections.Counter(row.problems).items():
         print(f"          {problem}{f' ({n} times)' if n > 1 else ''}", file=sys.stderr)
     if text.strip():
-        print(text[-6000:], file=sys.stderr)
+        print(f"          --seed={seed}\n{text[-6000:]}", file=sys.stderr)
 
 
 def run_all(names, options):
     def run(name):
         begin = time.monotonic()
         row, text = run_apart(name, options, options.seed)
-        tell(row, text, time.monotonic() - begin)
+        tell(row, text, time.monotonic() - begin, options.seed)
         return row
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
@@ -108,7 +112,7 @@ def soak(names, options):
             begin = time.monotonic()
             row, text = run_apart(name, options, seed)
             if not row.is_good():
-                tell(row, text, time.monotonic() - begin)
+                tell(row, text, time.monotonic() - begin, seed)
             total = sums.setdefault(name, Row(fault=row.fault))
             for column in COLUMNS:
                 setattr(total, column, getattr(total, column) + getattr(row, column))
