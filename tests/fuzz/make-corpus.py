@@ -63,6 +63,57 @@ def mux_inputs():
     yield b'\x80' + dms(7, INDICATION, 3, 0x51) + queries + ctl_indication(0x24, bytes.fromhex('0102000207'))
 
 
+def restore_inputs():
+    """What a daemon leaves of a device (src/modem/place.c, src/modem/device.c, src/mux/save.c, src/bus/save.c)."""
+    def number(value, n_bytes):
+        return value.to_bytes(n_bytes, 'little')
+
+    def part(*pieces):
+        content = b''.join(pieces)
+        return number(len(content), 4) + content
+
+    def text(value):
+        return part(value.encode() + b'\0')
+
+    def message(ident, tlvs=b''):
+        return number(ident, 2) + part(tlvs)
+
+    def client(key, service, ident, lingering=0, shared=0, stale=0, registrations=b'', started=b'', transactions=b''):
+        return part(number(10 + key, 4), number(service, 2), bytes([ident, lingering, shared, stale]), number(5, 8),
+                    number(1 << 50, 8), part(registrations), part(started), part(transactions))
+
+    def device(*clients, ready=1):
+        place = b''.join(map(text, ('usb_1', 'unix:/nowhere/at-all', 'qmi_wwan', 'pci-0', '/sys/usb', 'wwan0', '')))
+        place += number(0x1199, 2) + number(0x9071, 2) + b'\x08' + number(0, 4) + b'\0\0'
+        facts = b''.join(map(text, ('Sierra', 'EM7455', '1.0', '')))
+        services = part(*(number(i, 2) + number(1, 2) + number(9, 2) for i in (0, 1, 2, 3, 11, 16)))
+        mux = part(bytes([ready, 0]), number(300, 2), b'\x07', number(20, 4), number(0, 8) * 9, services, part(*clients))
+        return part(place, facts, mux)
+
+    def of_bus(key, serial, owner=':1.5', uid=0, implicit=0, persist=0, socket=0):
+        return number(10 + key, 4) + number(serial, 8) + text(owner) + number(uid, 4) + bytes([implicit, persist, socket]) + bytes(8)
+
+    def bus(*clients, inhibitors=()):
+        return part(number(len(clients), 4), *clients, number(len(inhibitors), 4), *inhibitors)
+
+    register = message(0x0003, bytes.fromhex('10010001'))
+    handle = bytes.fromhex('01040044332211')
+    call = message(0x0020, handle)
+    dialling = number(9, 2) + message(0x0020, bytes.fromhex('14030061706e')) + b'\0'
+    clients = (client(1, 2, 1, shared=1), client(2, 3, 1, shared=1), client(3, 3, 2, registrations=register),
+               client(4, 1, 1, started=call, transactions=dialling), client(5, 3, 3, lingering=1),
+               client(6, 1, 0), client(7, 1, 2, stale=1, registrations=message(0x004D, bytes.fromhex('01010004'))))
+    held = (of_bus(7, 4, persist=1), of_bus(6, 3, ':1.9', uid=1000), of_bus(4, 2, '', persist=1), of_bus(3, 1, implicit=1))
+    for options in range(4):
+        yield bytes([options]) + device(*clients) + bus(*held)
+        yield bytes([options]) + device(*clients, ready=0) + bus(*held, inhibitors=(number(1, 8) + text(':1.5') + number(0, 4)
+                                                                                    + text('firmware'),))
+        yield bytes([options]) + device(*clients) + bus(held[0], held[0])  # one client, twice
+        yield bytes([options]) + device(clients[2], clients[2]) + bus()    # one id, twice
+        yield bytes([options]) + device() + bus(of_bus(3, 1), of_bus(99, 2))
+        yield bytes([options]) + device(*clients)[:-9] + bus(*held)
+
+
 def pcapng_inputs(frames):
     """Files as qmictl writes them, and in the other byte order."""
     def block(order, kind, body):
@@ -136,6 +187,8 @@ def main():
     for content in mux_inputs():
         put('fuzz-mux', content)
     put('fuzz-mux', b'\x07' + whole[:4096])
+    for content in restore_inputs():
+        put('fuzz-restore', content)
     for content in pcapng_inputs([frame for frame, direction in frames[:4]]):
         put('fuzz-pcapng', content)
     for content in datapath_inputs():
