@@ -25,6 +25,7 @@ static const char *port_name(const char *device, char buffer[static PORT_NAME_MA
 
 static void pack_device_part(Managed *d) {
         d->device_part.size = 0;
+        d->device_part.error = 0;
         device_save(d->device, &d->device_part);
 }
 
@@ -32,10 +33,12 @@ static void pack_bus_parts(Manager *m) {
         Managed *d;
 
         m->common_part.size = 0;
+        m->common_part.error = 0;
         if (bus_save_common(m->bus, &m->common_part) < 0)
                 m->common_part.error = -ENOMEM;
         LIST_FOREACH(d, &m->devices, entries) {
                 d->bus_part.size = 0;
+                d->bus_part.error = 0;
                 if (bus_save(m->bus, d->device, &d->bus_part) < 0)
                         d->bus_part.error = -ENOMEM;
         }
@@ -184,11 +187,13 @@ static int restore_device(Manager *m, Unpacker *u, bool clean, bool same_bus) {
         if (fd >= 0)
                 managed_note_adopted(d, port_get_fd(mux_get_port(device_get_mux(d->device))) >= 0);
         managed_wait(d);
-        r = bus_add_device(m->bus, d->device);
-        if (r < 0)
+        r = streq(device_get_name(d->device), name) ? bus_add_device(m->bus, d->device) : -EBADMSG;
+        if (r < 0) {
+                managed_free(d);
                 return r;
         r = bus_restore(m->bus, d->device, &bus_part, same_bus);
         if (r >= 0)
+        }
                 r = unpack_end(&bus_part);
         if (r < 0)
                 log_warning_errno(

@@ -6,6 +6,7 @@
 
 #include "modem/usb-reset.h"
 #include "qmi/codec.h"
+#include "qmi/text.h"
 #include "util/log.h"
 
 #define QMI_SERVICE_DMS 0x02
@@ -364,6 +365,8 @@ static int device_restore_facts(Device *d, Unpacker *u) {
         for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++) {
                 const char *s = unpack_string(u);
 
+                if (!utf8_is_valid(s, strlen(s)))
+                        unpack_fail(u);
                 all = all && *s;
                 d->facts[i] = *s ? strdup(s) : NULL;
                 if (*s && !d->facts[i])

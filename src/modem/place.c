@@ -5,6 +5,8 @@
 #include <net/if.h>
 #include <stdio.h>
 
+#include "qmi/text.h"
+
 char **strv_free(char **strv) {
         for (char **s = strv; s && *s; s++)
                 free(*s);
@@ -78,6 +80,8 @@ int device_place_copy(const DevicePlace *p, DevicePlace *ret) {
 }
 
 #define INTERFACES_MAX 64U
+/* What device_name_escape() leaves. */
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 void device_place_save(const DevicePlace *p, Packer *packer) {
         pack_string(packer, p->name);
@@ -96,8 +100,13 @@ void device_place_save(const DevicePlace *p, Packer *packer) {
         pack_bool(packer, p->usb_reset);
 }
 
+/* The bus takes no other text. */
 static char *borrow(Unpacker *u) {
-        return (char *) (uintptr_t) unpack_string(u);
+        const char *s = unpack_string(u);
+
+        if (!utf8_is_valid(s, strlen(s)))
+                unpack_fail(u);
+        return (char *) (uintptr_t) s;
 }
 
 int device_place_restore(DevicePlace *ret, Unpacker *u) {
@@ -122,7 +131,7 @@ int device_place_restore(DevicePlace *ret, Unpacker *u) {
         p.window = unpack_u32(u);
         p.sync = (SyncPolicy) unpack_u8(u);
         p.usb_reset = unpack_bool(u);
-        if (u->error || !*p.name || p.sync >= _SYNC_POLICY_MAX)
+        if (u->error || !*p.name || p.name[strspn(p.name, NAME_CHARACTERS)] || p.sync >= _SYNC_POLICY_MAX)
                 return -EBADMSG;
         return device_place_copy(&p, ret);
 }

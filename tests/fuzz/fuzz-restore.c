@@ -89,10 +89,12 @@ static void run(const uint8_t *data, size_t n_data, bool crashed, bool same_bus,
         r = device_restore(&d, event, &device_part,
                            crashed ? NULL : &(Unpacker){ .data = (const uint8_t[8]){}, .size = 8 }, -1,
                            &device_ops, NULL);
-        if (r >= 0 && bus_add_device(b, d) >= 0) {
+        if (r >= 0) {
                 Mux *m = device_get_mux(d);
                 Client *c;
 
+                r = bus_add_device(b, d);
+                must(r >= 0);
                 r = bus_restore(b, d, &bus_part, same_bus);
                 if (r < 0)
                         must(LIST_EMPTY(&LIST_FIRST(&b->devices)->clients));

@@ -79,7 +79,7 @@ class Holder:
         return sorted(listed, key=lambda c: (c["service"], c["client_id"])), objects
 
     def check(self):
-        assert self.bus.get(self.device, DEVICE, "State") == "ready"
+        self.bus.wait_property(self.device, DEVICE, "State", "ready")   # at once, or after a check
         assert self.look() == self.before
         assert self.sim.clients() == self.at_modem
         self.check_hears()
@@ -331,6 +331,30 @@ def test_it_is_discarded(world, sim, device, holder, how, change, text):
     after = Holder(world, sim)
     world.restart_daemon(how)
     after.check()
+
+
+@pytest.mark.parametrize("old,new,which", [
+    (b"QUALCOMM", b"QUALC\xffMM", 0), (b"unix_modem0", b"unix_modem1", 0), (b"unix_modem0", b"unix_m/dem0", 1),
+    (b"\0unix:/", b"\0unax:/", 0)], ids=["model", "other-name", "name", "address"])
+@ends
+def test_text_that_makes_no_sense(world, sim, device, holder, how, old, new, which):
+    """The bytes are whole, and what they say cannot be."""
+    def change(state):
+        at = -1
+        for _ in range(which + 1):
+            at = state.index(old, at + 1)
+        state[at:at + len(old)] = new
+
+    world.end_daemon(how)
+    world.store.rewrite(change)
+    world.again()
+    bus = world.connect()
+    bus.wait_property(device, DEVICE, "State", "ready")
+    assert "Nobody knows what the last daemon held" in world.daemon.output()
+    sim.wait_count("ctl.sync", 1)
+    assert bus.qmi(device, "Nas", "GetDrx")
+    refused("NoSuchDevice", lambda: holder.bus.get(holder.persistent, CLIENT, "ClientId"))
+    assert world.store.names() == ["port.unix_modem0", "state"]
 
 
 @ends

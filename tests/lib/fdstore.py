@@ -19,6 +19,15 @@ MAX = 253       # descriptors in one message (SCM_MAX_FD)
 BROKEN = select.POLLHUP | select.POLLERR
 
 
+def mix(checksum, data):
+    for i in range(0, len(data), 8):
+        word = data[i:i + 8]
+        padded = bytes(word) + len(word).to_bytes(8, "little")[len(word):]
+        checksum = (checksum ^ int.from_bytes(padded, "little")) * 0x9E3779B97F4A7C15 % 2**64
+        checksum ^= checksum >> 29
+    return checksum
+
+
 class FdStore:
     def __init__(self, directory, limit=1024):
         self.path = pathlib.Path(directory) / "notify"
@@ -118,6 +127,25 @@ class FdStore:
         fd = self.fd("state")
         with mmap.mmap(fd, os.fstat(fd).st_size) as memory:
             yield memory
+
+    def rewrite(self, change):
+        """Changes what the state says, and its checksum with it, as somebody would who is of another mind about what
+        its bytes mean: `change` gets them as a bytearray. As src/slots.c writes them."""
+        with self.state() as memory:
+            size = (len(memory) - 4096) // 2
+            headers = [struct.unpack_from("<QIIQQ", memory, i * 32) for i in range(2)]
+            slot = max(range(2), key=lambda i: headers[i][3])
+            magic, kind, n, sequence, checksum = headers[slot]
+            begin = 4096 + slot * size
+            data = bytearray(memory[begin:begin + n])
+
+            def header():
+                return struct.pack("<QIIQ", magic, kind, len(data), sequence)
+
+            assert checksum == mix(mix(1, header()), data)
+            change(data)
+            memory[begin:begin + len(data)] = bytes(data)
+            memory[slot * 32:slot * 32 + 32] = header() + struct.pack("<Q", mix(mix(1, header()), data))
 
     # ---- the next process
 
