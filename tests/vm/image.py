@@ -80,20 +80,21 @@ class Image:
         self.kernel_package = kernel_package
 
     def make(self):
-        """Makes what is missing; others who want the same wait meanwhile."""
+        """Makes what is missing. From here until the end of this program others who want the same wait: a machine
+        loses its root when the layers below it are made anew."""
         self.state.mkdir(parents=True, exist_ok=True)
-        with open(self.state / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._once("packages", self._fetch)
-            self._once("vmlinux", self._unpack_kernel)
-            self._once("modules", self._select_modules)
-            missing = self._fetch_rivals()
-            # These change with the checkout, and are quick.
-            self._make_initrd()
-            self._make_base()
-            # Where there is no network the tests of them are skipped; this tells them why.
-            if missing:
-                (self.base / "rivals-missing").write_text(missing)
+        self._lock = open(self.state / "lock", "w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._once("packages", self._fetch)
+        self._once("vmlinux", self._unpack_kernel)
+        self._once("modules", self._select_modules)
+        missing = self._fetch_rivals()
+        # These change with the checkout, and are quick.
+        self._make_initrd()
+        self._make_base()
+        # Where there is no network the tests of them are skipped; this tells them why.
+        if missing:
+            (self.base / "rivals-missing").write_text(missing)
 
     def _once(self, name, make):
         """A folder or file appears under its name when it is whole."""
