@@ -191,9 +191,9 @@ static int restore_device(Manager *m, Unpacker *u, bool clean, bool same_bus) {
         if (r < 0) {
                 managed_free(d);
                 return r;
+        }
         r = bus_restore(m->bus, d->device, &bus_part, same_bus);
         if (r >= 0)
-        }
                 r = unpack_end(&bus_part);
         if (r < 0)
                 log_warning_errno(
