@@ -209,6 +209,8 @@ class Tables:
         for name in ('hidden', 'valid_byte', 'secret', 'padding'):
             if getattr(f, name):
                 flags.append(macro('SCHEMA_', name))
+        if f.guard:
+            flags.append('SCHEMA_GUARDED')
         columns = {}
         if not f.padding:
             columns['name'] = self.strings.add(snake(f.name))
@@ -264,6 +266,7 @@ class Tables:
                 is_indication=int(m.indication),
                 kind=macro('KIND_', m.kind) if m.kind else 0,
                 access=macro('ACCESS_', m.access),
+                guard=macro('GUARD_', m.guard()) if m.guard() else 0,
                 abort=refer(m.abort, s.messages),
                 undo=refer(m.undo, s.messages),
                 result=refer(m.result, s.indications),

@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Callable
 
 from lines import Lines, Where
-from model import Enum, Message, SchemaError, Service, Tlv, camel
+from model import Enum, Message, SchemaError, Service, Tlv, Type, camel
 
 # Which client id a message runs on does not depend on taste: the first rule whose service and name
 # fit must hold. What sets per-client state in the modem is `client`, what belongs to a data
@@ -81,6 +81,9 @@ REPLAY_RULES = (
     'bind-*',
 )
 
+# What a response calls the number of wrong codes that may still follow.
+TRIES_KEYS = ('retries', 'verify-retries', 'unblock-retries')
+
 # Kinds that run on a client id of their caller.
 OWNED = ('client', 'session')
 
@@ -133,6 +136,10 @@ class ServiceLint:
             self.check_undo(m)
             self.check_replay(m)
             self.check_result(m)
+            self.check_guard(m)
+        for m in every:
+            self.check_guard_place(m)
+            self.check_kept(m)
 
     def key_of(self, m: Message, key: str) -> Where:
         return self.lines.find(*m.path, key)
@@ -281,6 +288,52 @@ class ServiceLint:
                 ' again after a modem reset',
             )
 
+    def check_kept(self, m: Message):
+        """What undoing needs is written down over a restart, in which nothing is written that is private."""
+        if m.undo and m.result and any(is_private(t) for t in m.response):
+            self.error(m.where, f'undo: "{m.name}" would have what it is answered written down')
+        undo = self.messages.get(m.undo)
+        needed = {t.key() for t in undo.request if t.mandatory} if undo else ()
+        if any(t.key() in needed and is_private(t) for t in m.request):
+            self.error(m.where, f'undo: "{m.undo}" needs a secret or an identity of "{m.name}"')
+
+    def check_guard_place(self, m: Message):
+        """The guard looks for codes where it finds them: in a request, in a struct that is a TLV."""
+        found = sum(bool(t.field.guard) + guards_in(t.field.type) for t in m.request + m.response)
+        if found != len(m.guarded()):
+            self.error(m.where, f'"{m.name}": guard= is for fields of a struct that is a request TLV')
+
+    def check_guard(self, m: Message):
+        """What is taken for the SIM's answer to a code must be one, and say how many tries are left."""
+        codes = [(t, f) for t, f in m.guarded() if f.guard != 'token']
+        if len(codes) > 1:
+            self.error(codes[1][0].where, f'guard: "{m.name}" has two codes that cost a try')
+        for t, f in m.guarded():
+            if f.guard == 'token':
+                if f is not t.field or f.secret or t.mandatory:
+                    self.error(t.where, 'guard=token is for an optional TLV that is no secret')
+                elif not codes:
+                    self.error(t.where, f'guard=token: "{m.name}" has no code to guard')
+        for t, f in codes:
+            first = t.field.type.fields[0] if t.field.type.fields else None
+            if not f.secret or f.type.kind != 'string':
+                self.error(t.where, f'guard: "{f.name}" must be a text that is secret')
+            elif not first or not first.type.enum or first is f:
+                self.error(t.where, f'guard: an enum before "{f.name}" must say which code it is')
+            elif not t.mandatory or len([s for s in m.request if s.id == t.id]) > 1:
+                self.error(t.where, f'guard: "{t.key()}" must be mandatory, with one layout')
+            if m.kind != 'command':
+                self.error(m.where, f'guard: "{m.name}" must be of kind "command"')
+            if m.undo or m.replay or m.result or m.abort:
+                self.error(m.where, f'guard: "{m.name}" can have no undo, replay, abort or result')
+        tries = any(t.key() in TRIES_KEYS for t in m.response)
+        if tries and not codes and any(
+            f.secret for t in m.request for f in [t.field, *t.field.type.fields]
+        ):
+            self.error(
+                m.where, f'"{m.name}" tells how many tries are left: the code needs guard='
+            )
+
     def check_result(self, m: Message):
         result = self.refer(m, 'result', self.indications)
         if result and could_be_derived(m, result):
@@ -314,6 +367,24 @@ class ServiceLint:
             self.error(
                 where, f'token: "{m.token}" is not the same on the wire in request and indication'
             )
+
+
+def is_private(t: Tlv) -> bool:
+    """A secret or an identity, or something in it is."""
+
+    def below(type: Type) -> bool:
+        return any(f.secret or f.access == 'identity' or below(f.type) for f in type.fields) or bool(
+            type.element and below(type.element)
+        )
+
+    f = t.field
+    return f.secret or f.access == 'identity' or below(f.type)
+
+
+def guards_in(t: Type) -> int:
+    """How many fields below a type are marked `guard`."""
+    inner = sum(bool(f.guard) + guards_in(f.type) for f in t.fields)
+    return inner + (guards_in(t.element) if t.element else 0)
 
 
 def shape(t: Tlv) -> tuple:

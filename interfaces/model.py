@@ -198,6 +198,7 @@ class Field:
     valid_byte: bool = False
     mask: tuple[str, int] | None = None
     secret: bool = False
+    guard: str = ''  # what kind of code it is, or 'token'
     access: str = ''
     bits: int = 0
     padding: bool = False
@@ -239,6 +240,19 @@ class Message:
     since: str = ''
     like: str = ''
     broken: bool = False  # some TLV of it could not be read
+
+    def guarded(self) -> list[tuple[Tlv, Field]]:
+        """The fields that the schema marks `guard`, each with the TLV that it is in."""
+        return [
+            (t, f)
+            for t in self.request
+            for f in [t.field, *t.field.type.fields]
+            if f.guard
+        ]
+
+    def guard(self) -> str:
+        """What kind of code it gives to the card; '': none."""
+        return next((f.guard for _, f in self.guarded() if f.guard != 'token'), '')
 
     def has_secret(self) -> bool:
         return any(

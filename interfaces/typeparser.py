@@ -54,6 +54,8 @@ UNITS = (
     's',
     'us',
 )
+# Codes that a card or a modem takes only a few wrong ones of; `token`: asks for the answer elsewhere.
+GUARDS = ('pin', 'puk', 'control-key', 'unblock-key', 'token')
 ATTRIBUTES = ('if', 'secret', 'mandatory', 'optional')
 
 NAME = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]+)*')
@@ -153,6 +155,9 @@ class TypeParser:
             elif word.startswith('access='):
                 self.at += 1
                 f.access = check_access(word[7:])
+            elif word.startswith('guard='):
+                self.at += 1
+                f.guard = check_guard(word[6:])
             else:
                 break
         if f.valid_byte and f.mask:
@@ -465,6 +470,12 @@ def check_key(name: str):
 def check_access(name: str) -> str:
     if name not in ACCESS:
         raise SchemaError(f'"{name}" is no access class: {" ".join(ACCESS)} are')
+    return name
+
+
+def check_guard(name: str) -> str:
+    if name not in GUARDS:
+        raise SchemaError(f'"{name}" is no kind of code: {" ".join(GUARDS)} are')
     return name
 
 

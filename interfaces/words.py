@@ -173,6 +173,10 @@ def field_rows(f: Field, depth: int, remarks: tuple[str, ...] = ()) -> Iterator[
         said.append('may be absent')
     if f.secret:
         said.append('secret')
+    if f.guard == 'token':
+        said.append('only with force')
+    elif f.guard:
+        said.append('guarded')
     if f.access:
         said.append(f'class {f.access}')
     yield Row(depth, snake(f.name), f.type.signature(), type_words(f.type, f.bits), said)

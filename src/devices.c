@@ -164,6 +164,7 @@ static int manager_add(Manager *m, const DevicePlace *place, const char *syspath
                 managed_free(d);
                 return log_error_errno(r, "Cannot use port '%s'", place->uri);
         }
+        mux_set_pin_memory(device_get_mux(d->device), m->pins);
         LIST_INSERT_HEAD(&m->devices, d, entries);
         managed_adopt(d);
         manager_choose_primaries(m);

@@ -58,6 +58,7 @@ static void manager_write(Manager *m, bool clean) {
         pack_string(p, bus_get_id(m->bus) ?: "");
         pack_bool(p, clean);
         pack_packed(p, &m->common_part);
+        pin_memory_save(m->pins, p);
         LIST_FOREACH(d, &m->devices, entries) {
                 size_t part = pack_part_begin(p);
 
@@ -183,6 +184,7 @@ static int restore_device(Manager *m, Unpacker *u, bool clean, bool same_bus) {
                 managed_free(d);
                 return r;
         }
+        mux_set_pin_memory(device_get_mux(d->device), m->pins);
         LIST_INSERT_HEAD(&m->devices, d, entries);
         if (fd >= 0)
                 managed_note_adopted(d, port_get_fd(mux_get_port(device_get_mux(d->device))) >= 0);
@@ -209,6 +211,8 @@ static int restore_all(Manager *m, Unpacker *u) {
         int r;
 
         r = bus_restore_common(m->bus, &common);
+        if (r >= 0)
+                r = pin_memory_restore(m->pins, u);
         while (r >= 0 && u->size > 0) {
                 Unpacker part = unpack_part(u);
 

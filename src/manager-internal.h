@@ -6,6 +6,7 @@
 #include "bus/bus.h"
 #include "manager.h"
 #include "modem/device.h"
+#include "mux/pin-memory.h"
 #include "state.h"
 
 /* What the files of the manager know of each other. */
@@ -37,6 +38,7 @@ struct Manager {
         Bus *bus;
         Discovery *discovery;
         State *state;
+        PinMemory *pins;
         sd_event_source *rivals, *idle, *stop;
         sd_event_source *save; /* at the end of the turn */
         Packer common_part, packed;

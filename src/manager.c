@@ -100,6 +100,9 @@ int manager_new(Manager **ret) {
         r = manager_add_sources(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot make event sources");
+        r = pin_memory_new(&m->pins);
+        if (r < 0)
+                return log_error_errno(r, "Cannot make random numbers");
         r = bus_new(&m->bus, m->event, &ops, m);
         if (r < 0)
                 return r;
@@ -142,6 +145,7 @@ Manager *manager_free(Manager *m) {
         sd_event_source_disable_unref(m->save);
         sd_event_unref(m->event);
         state_free(m->state);
+        pin_memory_free(m->pins);
         packer_done(&m->common_part);
         packer_done(&m->packed);
         free(m);

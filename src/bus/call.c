@@ -139,6 +139,8 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
 
         if (code > 0 && c->style == CALL_METHOD) {
                 r = bus_error_set_qmi(error, title, (uint16_t) code, c->schema, &dict);
+                if (o->tries > 0 && dict.n == 0)
+                        r = bus_error_append_tries(error, o->tries);
                 goto finish;
         }
         r = sd_bus_message_new_method_return(c->message, &reply);
@@ -180,8 +182,10 @@ static int call_reply_raw(BusCall *c, const RequestOutcome *o, const char *title
         Value dict;
 
         arena_init(&arena);
-        if (code > 0)
-                return bus_error_set_qmi(error, title, (uint16_t) code, NULL, NULL);
+        if (code > 0) {
+                r = bus_error_set_qmi(error, title, (uint16_t) code, NULL, NULL);
+                return o->tries > 0 ? bus_error_append_tries(error, o->tries) : r;
+        }
 
         /* Without a row of the schema every TLV is unknown; of a response the result would be left out. */
         r = message_decode(NULL, QMI_INDICATION, 0, o->response->tlvs, o->response->n_tlvs, &arena, &dict);
@@ -267,6 +271,7 @@ static int call_send(BusCall *c, Client *client, const CallSpec *spec, const cha
                                 .requester = &c->caller->owner,
                                 .tlvs = spec->tlvs->bytes,
                                 .n_tlvs = spec->tlvs->n_bytes,
+                                .force = spec->force,
                                 .timeout_usec = spec->timeout_usec,
                                 .done = call_on_done,
                                 .userdata = c,

@@ -193,6 +193,16 @@ static int read_timeout(const Value *options, uint64_t *ret, sd_bus_error *error
         return 0;
 }
 
+/* An option that is a boolean; false where it is not given. */
+static int read_flag(const Value *options, const char *key, bool *ret, sd_bus_error *error) {
+        const Value *v = value_dict_get(options, key);
+
+        if (v && v->type != VALUE_BOOL)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "%s: not a boolean", key);
+        *ret = v && v->boolean;
+        return 0;
+}
+
 static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWriter *w,
                    sd_bus_error *error) {
         const char *service, *message;
@@ -206,10 +216,13 @@ static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, Tl
         r = bus_read_dict(m, a, &dict, error);
         if (r < 0)
                 return r;
-        r = bus_read_options(m, (const char *const[]){ "timeout", NULL }, a, &options, error);
+        r = bus_read_options(m, (const char *const[]){ "timeout", "force", NULL }, a, &options, error);
         if (r < 0)
                 return r;
         r = read_timeout(&options, &spec.timeout_usec, error);
+        if (r < 0)
+                return r;
+        r = read_flag(&options, "force", &spec.force, error);
         if (r < 0)
                 return r;
         r = find_message(d, service, message, &spec.schema, error);
@@ -254,10 +267,13 @@ static int call(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWr
         r = bus_read_tlvs(m, a, &tlvs);
         if (r < 0)
                 return r;
-        r = bus_read_options(m, (const char *const[]){ "timeout", NULL }, a, &options, error);
+        r = bus_read_options(m, (const char *const[]){ "timeout", "force", NULL }, a, &options, error);
         if (r < 0)
                 return r;
         r = read_timeout(&options, &spec.timeout_usec, error);
+        if (r < 0)
+                return r;
+        r = read_flag(&options, "force", &spec.force, error);
         if (r < 0)
                 return r;
         r = find_service(d, service, &s, &spec.service, error);
@@ -313,16 +329,6 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
                                          "message: you have no %s under way", message);
         return sd_bus_reply_method_return(m, NULL);
-}
-
-/* An option that is a boolean; false where it is not given. */
-static int read_flag(const Value *options, const char *key, bool *ret, sd_bus_error *error) {
-        const Value *v = value_dict_get(options, key);
-
-        if (v && v->type != VALUE_BOOL)
-                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "%s: not a boolean", key);
-        *ret = v && v->boolean;
-        return 0;
 }
 
 static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -15,6 +15,16 @@ int bus_error_prefix(sd_bus_error *error, const char *key) {
         return r;
 }
 
+int bus_error_append_tries(sd_bus_error *error, int tries) {
+        sd_bus_error e = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_error_setf(&e, error->name, "%s; %d tries were left before", error->message, tries);
+        sd_bus_error_free(error);
+        sd_bus_error_move(error, &e);
+        return r;
+}
+
 static void append(char *text, size_t size, const char *format, ...) _printf_(3, 4);
 static void append(char *text, size_t size, const char *format, ...) {
         size_t n = strlen(text);
@@ -105,6 +115,10 @@ int bus_error_set_outcome(sd_bus_error *error, const char *what, const RequestOu
                                                  NULL);
                 return sd_bus_error_setf(error, QMID_ERROR_TIMEOUT,
                                          "%s: the modem did not give a client id in time", what);
+        case REQUEST_REFUSED:
+                return sd_bus_error_setf(error, QMID_ERROR_GUARDED,
+                                         "%s: %s; Device.Request with option force sends it all the same",
+                                         what, outcome->refusal);
         case REQUEST_ANSWERED:
         case _REQUEST_STATE_MAX:
         case _REQUEST_STATE_INVALID:

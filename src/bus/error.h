@@ -18,6 +18,7 @@
 #define QMID_ERROR_NOT_READY        "org.qmid1.Error.NotReady"
 #define QMID_ERROR_NOT_OWNER        "org.qmid1.Error.NotOwner"
 #define QMID_ERROR_LIMITS_EXCEEDED  "org.qmid1.Error.LimitsExceeded"
+#define QMID_ERROR_GUARDED          "org.qmid1.Error.Guarded"
 
 #define QMI_ERROR_CLIENT_IDS_EXHAUSTED 5 /* [enum.qmi-error] */
 
@@ -30,7 +31,11 @@ int bus_error_prefix(sd_bus_error *error, const char *key);
 int bus_error_set_qmi(sd_bus_error *error, const char *what, uint16_t code, const SchemaMessage *schema,
                       const Value *dict);
 
-/* A request that did not get its answer: REQUEST_TIMEOUT, REQUEST_GONE, REQUEST_NO_CLIENT. */
+/* Puts behind the text how many tries there were before a code was sent, where the modem does not say. */
+int bus_error_append_tries(sd_bus_error *error, int tries);
+
+/* A request that did not get its answer: REQUEST_TIMEOUT, REQUEST_GONE, REQUEST_REFUSED,
+ * REQUEST_NO_CLIENT. */
 int bus_error_set_outcome(sd_bus_error *error, const char *what, const RequestOutcome *outcome);
 
 /* The device does not serve anybody now; says why. */

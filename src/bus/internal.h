@@ -259,6 +259,7 @@ typedef struct CallSpec {
         uint16_t message;
         const SchemaMessage *schema; /* NULL for raw */
         uint64_t timeout_usec;
+        bool force; /* as RequestSpec */
         const TlvWriter *tlvs;
 } CallSpec;
 

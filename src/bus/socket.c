@@ -29,6 +29,7 @@ enum {
         ERROR_ARGUMENT_TOO_LONG = 19,
         ERROR_INVALID_TRANSACTION_ID = 22,
         ERROR_DEVICE_NOT_READY = 52,
+        ERROR_ACCESS_DENIED = 82,
 };
 
 typedef struct SocketRequest {
@@ -192,6 +193,9 @@ static void on_done(const RequestOutcome *o, void *userdata) {
                 return;
         case REQUEST_NO_CLIENT:
                 socket_answer_error(r, o->error > 0 ? o->error : ERROR_INTERNAL);
+                return;
+        case REQUEST_REFUSED:
+                socket_answer_error(r, ERROR_ACCESS_DENIED);
                 return;
         case REQUEST_GONE:
         case _REQUEST_STATE_MAX:

@@ -42,6 +42,7 @@ static void on_checked(const RequestOutcome *outcome, void *userdata) {
                         recover_on_mute(c);
                 break;
         case REQUEST_GONE:
+        case REQUEST_REFUSED:
         case REQUEST_NO_CLIENT:
                 break;
         case _REQUEST_STATE_MAX:

@@ -77,7 +77,7 @@ bool lane_can_send(Lane *l) {
         Request *r = TAILQ_FIRST(&l->requests);
         Client *c = l->client;
 
-        return r && c->state == CLIENT_READY && !c->stale && l->n_in_flight < c->window &&
+        return r && !r->check && c->state == CLIENT_READY && !c->stale && l->n_in_flight < c->window &&
                !transaction_stands_in_the_way(c, r);
 }
 
@@ -100,6 +100,9 @@ void client_update(Client *c) {
 }
 
 void lane_send(Lane *l) {
+        Request *r = TAILQ_FIRST(&l->requests);
+
         lane_set_runnable(l, false); /* what it has left goes to the end */
-        request_send(TAILQ_FIRST(&l->requests));
+        if (!guard_holds(r))
+                request_send(r);
 }

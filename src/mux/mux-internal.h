@@ -4,6 +4,7 @@
 #include <sys/queue.h>
 
 #include "mux/mux.h"
+#include "mux/pin-memory.h"
 #include "qmi/tlv.h"
 
 /* What the files of the mux know of each other.
@@ -19,6 +20,7 @@ typedef struct Lane Lane;
 typedef struct Query Query;
 typedef struct Started Started;
 typedef struct Registration Registration;
+typedef struct GuardCheck GuardCheck;
 typedef TAILQ_HEAD(RequestQueue, Request) RequestQueue;
 typedef TAILQ_HEAD(ClientQueue, Client) ClientQueue;
 typedef TAILQ_HEAD(TransactionQueue, Transaction) TransactionQueue;
@@ -55,6 +57,16 @@ typedef TAILQ_HEAD(StartedQueue, Started) StartedQueue;
 /* How long each step of giving up a client may take: its requests, what undoes what it started. */
 #define RELEASE_WAIT_USEC (5 * USEC_PER_SEC)
 
+/* What the guard has to know of a code that is on its way. */
+typedef struct GuardMark {
+        PinHash hash;      /* hash.code 0: the message carries none */
+        uint64_t new_code; /* that is right after a success; 0: none */
+        PinVerdict before;
+        int tries;      /* that were left; -1: not known */
+        bool under_way; /* counted as such */
+        bool untold;    /* the response is not the SIM's word */
+} GuardMark;
+
 /* ---- request.c ---- */
 
 struct Request {
@@ -74,6 +86,11 @@ struct Request {
         uint64_t timeout_usec;
         RequestDone done;
         void *userdata;
+        bool guarded;           /* it carries a code, and has not passed the guard */
+        bool force;             /* as RequestSpec */
+        GuardCheck *check;      /* under way */
+        GuardMark mark;         /* when it has passed */
+        char refusal[160];      /* or not */
         RequestOutcome outcome; /* in the queue of failed ones */
         bool completing;        /* in its callback */
         size_t n_tlvs;
@@ -116,6 +133,7 @@ struct Transaction {
         uint64_t deadline_usec; /* CLOCK_MONOTONIC; of an expired one: when its id is free again */
         QmiMessage response;    /* in state TRANSACTION_RESULT */
         uint8_t *response_tlvs;
+        GuardMark mark;
         uint8_t *request_tlvs; /* kept where they matter for what is to be undone */
         size_t n_request_tlvs;
 };
@@ -230,6 +248,18 @@ void undo_on_success(const Transaction *t, const QmiMessage *response, const Qmi
 void undo_on_undone(const Transaction *t);
 /* Undoes all that the client began. Whether there was anything. */
 bool undo_all(Client *c);
+
+/* ---- guard.c: codes that a SIM takes only a few wrong ones of ---- */
+
+/* Whether a request that has its turn is not to be sent yet, or not at all: its lane goes on when the guard
+ * knows. It may be gone afterwards. */
+bool guard_holds(Request *r);
+/* It is not to be sent any more. */
+void guard_drop(Request *r);
+/* Before it is on the wire; when it was answered, also late; when nothing is awaited any more. */
+void guard_on_send(Transaction *t, const Request *r);
+void guard_on_response(Transaction *t, const QmiMessage *m);
+void guard_on_end(Transaction *t);
 
 /* ---- client.c ---- */
 
@@ -450,6 +480,8 @@ struct Mux {
         MuxTap tap; /* NULL: nobody looks */
         void *tap_userdata;
         Owner owner;
+        Owner guard_owner; /* in whose turn the guard asks; nothing else is asked in it */
+        PinMemory *pins;   /* NULL: no code can be sent */
 
         MuxState state;
         char *reason;

@@ -14,8 +14,9 @@
 typedef struct Mux Mux;
 typedef struct Client Client;
 typedef struct Request Request;
-typedef struct Packer Packer;     /* util/pack.h */
-typedef struct Unpacker Unpacker; /* likewise */
+typedef struct PinMemory PinMemory; /* mux/pin-memory.h */
+typedef struct Packer Packer;       /* util/pack.h */
+typedef struct Unpacker Unpacker;   /* likewise */
 
 /* Somebody who can hold clients: a bus connection, the daemon itself. Embedded in what it stands for. The
  * mux compares addresses and shows the fields, no more. */
@@ -120,6 +121,10 @@ typedef void (*MuxTap)(Mux *m, bool to_modem, const uint8_t *frame, size_t n_fra
 /* The one tap; NULL: none. */
 void mux_set_tap(Mux *m, MuxTap tap, void *userdata);
 
+/* What is known of codes that SIMs rejected, which all devices share. Before mux_open(); without it messages
+ * that carry such a code are refused. */
+void mux_set_pin_memory(Mux *m, PinMemory *p);
+
 /* ---- clients ---- */
 
 typedef enum ClientState {
@@ -213,6 +218,7 @@ typedef enum RequestState {
         REQUEST_ANSWERED, /* `response` is there; its result TLV may say failure */
         REQUEST_TIMEOUT,
         REQUEST_GONE, /* the port closed, the modem started anew, the client id was taken back or denied */
+        REQUEST_REFUSED,   /* by the guard: it carries a code that may cost a try; `refusal` says why */
         REQUEST_NO_CLIENT, /* no client id could be had; `error` is the QMI protocol error of CTL, or 0 */
         _REQUEST_STATE_MAX,
         _REQUEST_STATE_INVALID = -EINVAL,
@@ -223,6 +229,8 @@ typedef struct RequestOutcome {
         uint16_t error;               /* REQUEST_NO_CLIENT only */
         const QmiMessage *response;   /* REQUEST_ANSWERED: the response, */
         const QmiMessage *indication; /* and the indication that carried the result, where there is one */
+        const char *refusal;          /* REQUEST_REFUSED only: "not sent: …" */
+        int tries; /* REQUEST_ANSWERED: that were left before a code was sent; 0: none was, or not known */
 } RequestOutcome;
 
 /* Called exactly once, unless request_cancel() or client_release() comes before it. The request frees itself
@@ -236,6 +244,7 @@ typedef struct RequestSpec {
         const Owner *requester;      /* in whose turn it goes out, on a shared client; NULL: the owner's */
         const uint8_t *tlvs;         /* copied, and erased after use */
         size_t n_tlvs;
+        bool force; /* past the guard, which keeps codes that are known to be wrong from the SIM */
         uint64_t timeout_usec; /* 0: the schema's, or REQUEST_TIMEOUT_DEFAULT_S; counted from when it is sent
                                 */
         RequestDone done;

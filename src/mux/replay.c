@@ -18,7 +18,7 @@ static unsigned rank_of(const SchemaMessage *row) {
 
 static void registration_free(Client *c, Registration *r) {
         TAILQ_REMOVE(&c->registrations, r, entry);
-        tlv_writer_done(&r->tlvs);
+        tlv_writer_erase(&r->tlvs); /* LOC's registration has a key */
         free(r);
 }
 
@@ -46,7 +46,7 @@ static int merge_tlvs(const TlvWriter *old, const uint8_t *tlvs, size_t n_tlvs, 
                 if (tlv_find(w.bytes, w.n_bytes, t.id, &newer) == 0)
                         r = tlv_put(&w, t.id, t.bytes, t.n_bytes);
         if (r < 0) {
-                tlv_writer_done(&w);
+                tlv_writer_erase(&w);
                 return r;
         }
         *ret = w;
@@ -89,7 +89,7 @@ int replay_add(Client *c, const SchemaMessage *row, const uint8_t *tlvs, size_t 
         k = merge_tlvs(&r->tlvs, tlvs, n_tlvs, &merged);
         if (k < 0)
                 return k;
-        tlv_writer_done(&r->tlvs);
+        tlv_writer_erase(&r->tlvs);
         r->tlvs = merged;
         return 0;
 }

@@ -2,6 +2,7 @@
 #include "mux/mux-internal.h"
 
 void request_free(Request *r) {
+        guard_drop(r);
         explicit_bzero(r->tlvs, r->n_tlvs);
         free(r);
 }
@@ -56,6 +57,8 @@ static int request_make(Request **ret, Client *c, const RequestSpec *spec) {
                 .requester = spec->requester,
                 .schema = spec->schema,
                 .row = row,
+                .guarded = row && row->guard != GUARD_NONE,
+                .force = spec->force,
                 .changes = !row || row->kind != KIND_QUERY,
                 .message = spec->message,
                 .timeout_usec = request_timeout(spec),
@@ -152,6 +155,7 @@ static void request_gather(Request *r, RequestQueue *queue) {
         for (; r; r = next) {
                 next = q ? join_heir(r) : NULL;
                 join_leave(r);
+                guard_drop(r);
                 request_leave_lane(r);
                 request_queue(r, queue);
         }
@@ -165,7 +169,7 @@ void request_fail(Request *r, RequestState state, uint16_t error) {
                 TAKE_PTR(r->transaction)->request = NULL;
         request_gather(r, &m->failed);
         for (r = last ? TAILQ_NEXT(last, entry) : TAILQ_FIRST(&m->failed); r; r = TAILQ_NEXT(r, entry))
-                r->outcome = (RequestOutcome){ .state = state, .error = error };
+                r->outcome = (RequestOutcome){ .state = state, .error = error, .refusal = r->refusal };
 }
 
 void request_complete(Request *r, const RequestOutcome *outcome) {

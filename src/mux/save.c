@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mux/mux-internal.h"
+#include "qmi/codec.h"
+#include "qmi/tlv.h"
 #include "util/pack.h"
 
 /* An answer to what was asked before a crash may come so long. */
@@ -25,11 +27,41 @@ static void save_statistics(Packer *p, const MuxStatistics *s) {
         pack_u64(p, s->n_undone);
 }
 
+/* Nothing that is private is written down. Undoing needs none of it: lint.py. */
+static void save_tlvs(Packer *p, const SchemaMessage *row, QmiMessageType type, const uint8_t *tlvs,
+                      size_t n_tlvs) {
+        TlvReader reader = tlv_reader(tlvs, n_tlvs);
+        TlvWriter w = {};
+        Tlv t;
+        int r = 0;
+
+        while (r >= 0 && tlv_next(&reader, &t) > 0)
+                if (!message_tlv_is_private(row, type, t.id))
+                        r = tlv_put(&w, t.id, t.bytes, t.n_bytes);
+        if (r < 0)
+                p->error = p->error ?: r;
+        pack_bytes(p, w.bytes, w.n_bytes);
+        tlv_writer_done(&w);
+}
+
+/* One that carries a secret is not said again after a restart and a reset. */
+static bool has_private(const Registration *r) {
+        TlvReader reader = tlv_reader(r->tlvs.bytes, r->tlvs.n_bytes);
+        Tlv t;
+
+        while (tlv_next(&reader, &t) > 0)
+                if (message_tlv_is_private(r->row, QMI_REQUEST, t.id))
+                        return true;
+        return false;
+}
+
 static void save_registrations(Packer *p, Client *c) {
         size_t part = pack_part_begin(p);
         Registration *r;
 
         TAILQ_FOREACH(r, &c->registrations, entry) {
+                if (has_private(r))
+                        continue;
                 pack_u16(p, r->row->id);
                 pack_bytes(p, r->tlvs.bytes, r->tlvs.n_bytes);
         }
@@ -57,10 +89,10 @@ static void save_transactions(Packer *p, Client *c) {
                         continue;
                 pack_u16(p, t->id);
                 pack_u16(p, t->message);
-                pack_bytes(p, t->request_tlvs, t->n_request_tlvs);
+                save_tlvs(p, t->row, QMI_REQUEST, t->request_tlvs, t->n_request_tlvs);
                 pack_bool(p, t->state == TRANSACTION_RESULT);
                 if (t->state == TRANSACTION_RESULT)
-                        pack_bytes(p, t->response.tlvs, t->response.n_tlvs);
+                        save_tlvs(p, t->row, QMI_RESPONSE, t->response.tlvs, t->response.n_tlvs);
         }
         pack_part_end(p, part);
 }

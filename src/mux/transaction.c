@@ -42,8 +42,11 @@ static void transaction_set_state(Transaction *t, TransactionState state) {
 void transaction_free(Transaction *t) {
         if (t->request)
                 TAKE_PTR(t->request)->transaction = NULL;
+        guard_on_end(t);
         transaction_set_state(t, TRANSACTION_NEW);
         TAILQ_REMOVE(&t->client->transactions, t, entry);
+        if (t->response_tlvs)
+                explicit_bzero(t->response_tlvs, t->response.n_tlvs);
         free(t->response_tlvs);
         if (t->request_tlvs)
                 explicit_bzero(t->request_tlvs, t->n_request_tlvs);
@@ -69,6 +72,7 @@ static void forget_expired(Client *c) {
 static void transaction_expire(Transaction *t) {
         Client *c = t->client;
 
+        guard_on_end(t);
         t->deadline_usec = mux_now(c->mux) + EXPIRED_USEC;
         transaction_set_state(t, TRANSACTION_EXPIRED);
         TAILQ_REMOVE(&c->transactions, t, entry);
@@ -184,6 +188,8 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
         t->lane = request ? request->lane : NULL;
         TAILQ_INSERT_TAIL(&c->transactions, t, entry);
         transaction_set_state(t, TRANSACTION_IN_FLIGHT);
+        if (request)
+                guard_on_send(t, request);
         if (transaction_can_be_undone(t))
                 mux_save_now(c->mux); /* so that it is, even if we crash */
         r = send_message(c, &(QmiMessage){
@@ -276,6 +282,7 @@ void transaction_complete(Transaction *t, RequestState state, const QmiMessage *
         Client *c = t->client;
         Mux *m = c->mux;
 
+        outcome.tries = MAX(t->mark.tries, 0);
         if (r)
                 r->transaction = NULL;
         if (!t->row || t->row->kind != KIND_QUERY)
@@ -331,6 +338,7 @@ static bool is_forgotten(const Transaction *t, const QmiMessage *m) {
 void transaction_on_response(Transaction *t, const QmiMessage *m) {
         Client *c = t->client;
 
+        guard_on_response(t, m);
         if (is_success(m))
                 transaction_on_success(t);
         if (awaits_result(t, m) && transaction_wait_for_result(t, m) >= 0) {
@@ -360,6 +368,7 @@ void transaction_on_response(Transaction *t, const QmiMessage *m) {
 void transaction_on_late_response(Transaction *t, const QmiMessage *m) {
         Client *c = t->client;
 
+        guard_on_response(t, m);
         t->abandoned = true;
         if (is_success(m))
                 transaction_on_success(t);

@@ -24,6 +24,9 @@ int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor,
 void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, uint8_t *tlvs,
                   size_t n_tlvs);
 
+/* Whether a field of a TLV is such; of those TLVs that the schema does not know, none is. */
+bool message_tlv_is_private(const SchemaMessage *m, QmiMessageType type, uint8_t id);
+
 /* What was wrong with a value on its way in: the field, spelled as the caller spelled it
  * ("lte.rsrp", "profiles.2.name"), and why. Never shows the value of a secret field. */
 typedef struct CodecError {

@@ -142,6 +142,10 @@ static bool tlv_has_private(SchemaTlvs rows, uint8_t id) {
         return false;
 }
 
+bool message_tlv_is_private(const SchemaMessage *m, QmiMessageType type, uint8_t id) {
+        return tlv_has_private(message_tlvs(m, type), id);
+}
+
 void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, uint8_t *tlvs,
                   size_t n_tlvs) {
         SchemaTlvs rows = message_tlvs(m, type);

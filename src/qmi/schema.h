@@ -40,6 +40,16 @@ typedef enum MessageKind {
         _MESSAGE_KIND_INVALID = -EINVAL,
 } MessageKind;
 
+/* A code of which only a few wrong ones are taken, and then none: of what kind. */
+typedef enum GuardKind {
+        GUARD_NONE,
+        GUARD_PIN,
+        GUARD_PUK,
+        GUARD_CONTROL_KEY, /* of a personalization lock, */
+        GUARD_UNBLOCK_KEY, /* and what takes it when that is blocked */
+        _GUARD_KIND_MAX,
+} GuardKind;
+
 typedef enum SchemaKind {
         SCHEMA_UINT, /* width bytes; `numbers` row for scale, unit, sentinel */
         SCHEMA_INT,
@@ -100,6 +110,9 @@ enum {
         /* messages */
         SCHEMA_REPLAY = 1 << 9,
         SCHEMA_HAS_SECRET = 1 << 10, /* some TLV or field of the request or response is secret */
+        /* fields and TLVs */
+        SCHEMA_GUARDED = 1 << 11, /* the code that a message with `guard` carries; of a TLV that is none:
+                                     the answer would come where nobody guards */
 };
 
 typedef struct SchemaType {
@@ -162,6 +175,7 @@ typedef struct SchemaMessage {
         uint8_t is_indication;
         uint8_t kind;
         uint8_t access;
+        uint8_t guard;
         uint16_t abort;  /* rows in schema_messages[]: what aborts it while it is under way, */
         uint16_t undo;   /* what undoes its success (its TLVs filled from equal names in result, response and
                             request), */

@@ -6,7 +6,6 @@ from dbusclient import NAME, DBusError
 from jeepney import HeaderFields
 
 DEVICE = f"{NAME}.Device"
-PIN = {"pin": {"id": "pin1", "value": "0000"}}
 SESSION = {"session": {"type": "primary_gw_provisioning", "aid": b""}}
 
 
@@ -329,15 +328,19 @@ def test_wrong_pin(world, bus, service, member, extra):
     """The sentence says how many tries are left."""
     sim = world.sim(scenario="locked")
     world.start_daemon()
-    for left in (2, 1):
-        name, text = refusal(lambda: bus.qmi(sim.device, service, member, PIN | extra))
+    wrong = [{"pin": {"id": "pin1", "value": value}} | extra for value in ("0000", "0001", "0002")]
+    for left, pin in zip((2, 1), wrong):
+        name, text = refusal(lambda: bus.qmi(sim.device, service, member, pin))
         assert name == "Qmi.IncorrectPin"
-        assert f"verify_retries {left}" in text and "unblock_retries 10" in text and "0000" not in text
-    good = {"pin": {"id": "pin1", "value": "1234"}}
-    bus.qmi(sim.device, service, member, good | extra)
-    for _ in range(2):
-        refusal(lambda: bus.qmi(sim.device, service, member, PIN | extra))
-    name, text = refusal(lambda: bus.qmi(sim.device, service, member, PIN | extra))
+        assert f"verify_retries {left}" in text and "unblock_retries 10" in text and "000" not in text
+    # The last one is used by those only who say so.
+    name, text = refusal(lambda: bus.qmi(sim.device, service, member, wrong[2]))
+    assert name == "Guarded" and "1 try left" in text and "0002" not in text
+    sim.command("set dms.uim-get-pin-status.pin1.verify-retries = 2")
+    sim.command("set uim.get-card-status.card-status.cards.0.applications.0.pin1-retries = 2")
+    sim.command(f"set {service.lower()}.{'uim-' * (service == 'Dms')}verify-pin.!error = pin-blocked")
+    sim.command(f"set {service.lower()}.{'uim-' * (service == 'Dms')}verify-pin.!failed.retries.verify-retries = 0")
+    name, text = refusal(lambda: bus.qmi(sim.device, service, member, wrong[2]))
     assert name == "Qmi.PinBlocked" and "verify_retries 0" in text
 
 

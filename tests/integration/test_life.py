@@ -66,12 +66,12 @@ def mistakes(bus, sim):
             ("InvalidArgument", lambda: bus.qmi(device, "Nas", "GetSignalInfo", {"x": {"y": [1]}})),
             ("InvalidArgument", lambda: bus.qmi(device, "Nas", "ConfigSignalInfo", too_much)),
             ("InvalidArgument", lambda: bus.qmi(device, "Wds", "StartNetwork")),
-            ("Qmi.IncorrectPin", lambda: bus.qmi(device, "Uim", "VerifyPin", pin)),
+            (("Qmi.IncorrectPin", "Guarded"), lambda: bus.qmi(device, "Uim", "VerifyPin", pin)),
             ("NoSuchService", lambda: bus.call(device, DEVICE, "OpenClient", "sa{sv}", "nos", {})),
             ("NoSuchDevice", lambda: bus.qmi(f"{device}/client/99", "Nas", "GetSignalInfo")),
             ("Qmi.InvalidQmiCommand",
              lambda: bus.call(device, DEVICE, "Call", "sqa(yay)a{sv}", "nas", 0x7777, [(1, b"x")], {}))):
-        assert refused(call) == expected
+        assert refused(call) in ((expected,) if isinstance(expected, str) else expected)
 
 
 def clients(world, bus, sim):
