@@ -130,7 +130,10 @@ int bus_error_set_outcome(sd_bus_error *error, const char *what, const RequestOu
 int bus_error_set_not_ready(sd_bus_error *error, Mux *m) {
         const char *reason = mux_get_state_reason(m);
 
-        return sd_bus_error_setf(error, QMID_ERROR_NOT_READY, "the modem does not answer (state %s%s%s)",
+        if (mux_get_state(m) == MUX_READY)
+                return sd_bus_error_set(error, QMID_ERROR_NOT_READY,
+                                        "the modem has lost the client id, and has given no other yet");
+        return sd_bus_error_setf(error, QMID_ERROR_NOT_READY, "the modem cannot be asked now (state %s%s%s)",
                                  mux_state_to_string(mux_get_state(m)), *reason ? ": " : "", reason);
 }
 
