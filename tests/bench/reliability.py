@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints what docs/reliability.md says about time: the pause of a restart, many callers, many devices, each beside its
-aim. Judges nothing: machines are shared and noisy. QMID_BUILD names the build folder, which should be one without
-sanitizers.
+"""Prints what docs/reliability.md says about time: the pause of a restart, and many callers, each beside its aim. Judges
+nothing: machines are shared and noisy. QMID_BUILD names the build folder, which should be one without sanitizers.
 
     QMID_BUILD=build-plain python3 tests/bench/reliability.py [--short]
 """
@@ -15,7 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 
-from bed import SCENARIO, Bed  # noqa: E402
+from bed import Bed  # noqa: E402
 
 
 def cpu_ms(pid):
@@ -66,33 +65,16 @@ def many_callers(directory, seconds):
     print(f"  answered {report['answered']:,} of {report['requests']:,}, median {report['p50_usec'] / 1000:.1f} ms")
 
 
-def many_devices(directory, n, seconds):
-    print("latency of a query on one device of so many: median, and of the slowest in a hundred")
-    for k in (1, n):
-        place = directory / str(k)
-        place.mkdir()
-        with Bed(place, daemon=False) as bed:
-            for _ in range(k - 1):
-                bed.world.sim(scenario=SCENARIO)
-            bed.start()
-            with bed.callers(n=10, rate=200, mix="echo") as callers:
-                callers.start()
-                time.sleep(seconds)
-                report = callers.stop()
-        print(f"  {k:3d} devices                        {report['p50_usec']:8.0f} us   {report['p99_usec']:8.0f} us")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="fewer rounds and devices")
+    parser.add_argument("--short", action="store_true", help="fewer rounds")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="q-") as name:
         directory = pathlib.Path(name)
-        for part in ("restart", "callers", "devices"):
+        for part in ("restart", "callers"):
             (directory / part).mkdir()
         restarts(directory / "restart", 5 if options.short else 20)
         many_callers(directory / "callers", 3 if options.short else 20)
-        many_devices(directory / "devices", 20 if options.short else 200, 2 if options.short else 10)
 
 
 if __name__ == "__main__":

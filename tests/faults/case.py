@@ -5,6 +5,7 @@ import dataclasses
 import random
 
 CASES = {}
+SLOW = []  # those that take long without doing much: they begin first
 
 
 @dataclasses.dataclass
@@ -25,11 +26,13 @@ class Scale:
         return self.random.randint(least, most) if self.soak else usual
 
 
-def case(fault):
+def case(fault, slow=False):
     """Registers a function under what its line in the table says."""
 
     def register(function):
         CASES[function.__name__] = (fault, function)
+        if slow:
+            SLOW.append(function.__name__)
         return function
 
     return register

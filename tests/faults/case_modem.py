@@ -99,7 +99,7 @@ def bad_length(scale):
     return one_in(scale, "bad-length")
 
 
-@case("client ids given too late")
+@case("client ids given too late", slow=True)
 def late_allocations(scale):
     """Who asked has been told so by then; the id goes back."""
     with Bed(scale.directory) as bed:
@@ -123,7 +123,7 @@ def late_allocations(scale):
         return bed.row
 
 
-@case("the modem falls silent, and speaks again")
+@case("the modem falls silent, and speaks again", slow=True)
 def silent(scale):
     allowed = ("Timeout", "DeviceGone", "NotReady")
     with Bed(scale.directory) as bed, bed.callers(n=10, rate=200, timeout=0.5) as callers:
@@ -183,9 +183,8 @@ def unplugged(scale):
         return bed.row
 
 
-@case("reset every second")
+@case("reset every second, for a minute", slow=True)
 def reset(scale):
-    """For ten seconds, or a minute."""
     allowed = ("DeviceGone", "NotReady")
     with Bed(scale.directory) as bed, bed.callers(n=10, rate=200, timeout=2) as callers:
         callers.start()
@@ -204,7 +203,7 @@ def reset(scale):
         callers.stop()
         bed.baseline()
         callers.start()
-        resets(scale.of(10, 60))
+        resets(scale.some(58, 5, 58))
         report = callers.stop()
         bed.compare()
         bed.count(report, *allowed)

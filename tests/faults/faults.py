@@ -27,7 +27,7 @@ import case_chance  # noqa: E402, F401
 import case_daemon  # noqa: E402, F401
 import case_modem  # noqa: E402, F401
 from bed import Row  # noqa: E402
-from case import CASES, Scale  # noqa: E402
+from case import CASES, SLOW, Scale  # noqa: E402
 
 COLUMNS = ("injected", "requests", "answered", "failed", "wrong", "lost", "leaked", "overheard", "stalled", "lingering")
 HEADS = ("injected", "requests", "answered", "right error", "wrong error", "lost", "leaked", "overheard", "stalled",
@@ -97,7 +97,8 @@ def run_all(names, options):
         return row
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        return list(pool.map(run, names))
+        running = {name: pool.submit(run, name) for name in sorted(names, key=lambda name: name not in SLOW)}
+        return [running[name].result() for name in names]
 
 
 def soak(names, options):
