@@ -3,7 +3,6 @@
 #include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
@@ -367,8 +366,7 @@ void bus_client_unhold(BusClient *c, Caller *caller) {
         c->holder = NULL;
 }
 
-/* It is his from now on, and what the one before him had of it is not any more. */
-static int client_claim(BusClient *c, Caller *caller, sd_bus_error *error) {
+int bus_client_claim(BusClient *c, Caller *caller, sd_bus_error *error) {
         Charge charge = bus_charge(NULL, caller, NULL, NULL);
         int r;
 
@@ -404,127 +402,3 @@ void bus_client_disown(BusClient *c) {
         bus_changed(c->device->bus, false);
         client_emit_changed(c, "Owner");
 }
-
-/* ---- org.qmid1.Client ---- */
-
-static int get_service(sd_bus *bus, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        const BusClient *c = ((BusObject *) userdata)->client;
-        char number[16];
-
-        snprintf(number, sizeof(number), "0x%02x", client_get_service(c->client));
-        return sd_bus_message_append(reply, "s", c->service ? schema_string(c->service->name) : number);
-}
-
-static int get_client_id(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "y", client_get_id(((BusObject *) userdata)->client->client));
-}
-
-static const char *owner_name(const BusClient *c) {
-        return c->caller ? c->caller->name : "";
-}
-
-static int get_owner(sd_bus *bus, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "s", owner_name(((BusObject *) userdata)->client));
-}
-
-static int get_implicit(sd_bus *bus, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "b", ((BusObject *) userdata)->client->implicit);
-}
-
-static int get_persist(sd_bus *bus, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "b", ((BusObject *) userdata)->client->persist);
-}
-
-static int get_lost(sd_bus *bus, const char *path, const char *interface, const char *property,
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "t", ((BusObject *) userdata)->client->n_lost);
-}
-
-/* What each method begins with: the caller, the options of which there are none, the right to it. As
- * caller_require(). */
-static int begin(sd_bus_message *m, BusClient *c, sd_bus_message_handler_t handler, Caller **ret,
-                 sd_bus_error *error) {
-        Caller *caller;
-        int r;
-
-        r = caller_require(c->device->bus, m, handler, &caller, error);
-        if (r <= 0)
-                return r;
-        r = bus_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = bus_client_check(c, caller, error);
-        if (r < 0)
-                return r;
-        *ret = caller;
-        return 1;
-}
-
-static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        static const sd_bus_error released =
-                SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, "its owner released the client");
-        BusClient *c = ((BusObject *) userdata)->client;
-        Caller *caller;
-        int r;
-
-        r = begin(m, c, method_release, &caller, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        bus_client_remove(c, &released, "its owner released it");
-        return sd_bus_reply_method_return(m, NULL);
-}
-
-static int method_claim(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        BusClient *c = ((BusObject *) userdata)->client;
-        Caller *caller;
-        int r;
-
-        r = begin(m, c, method_claim, &caller, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = client_claim(c, caller, error);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, NULL);
-}
-
-static int method_open_socket(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        BusClient *c = ((BusObject *) userdata)->client;
-        Caller *caller;
-        int r, fd;
-
-        r = begin(m, c, method_open_socket, &caller, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = bus_socket_open(c, caller, &fd, error);
-        if (r < 0)
-                return r;
-        r = sd_bus_reply_method_return(m, "h", fd);
-        close(fd); /* the message has one of its own; if it does not, the socket ends with this one */
-        return r;
-}
-
-const sd_bus_vtable client_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Service", "s", get_service, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("ClientId", "y", get_client_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Owner", "s", get_owner, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Persist", "b", get_persist, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Implicit", "b", get_implicit, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("LostIndications", "t", get_lost, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_release,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Claim", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_claim,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("OpenSocket", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", socket),
-                                method_open_socket, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL("Replaced", NULL, 0),
-        SD_BUS_SIGNAL_WITH_ARGS("Ended", SD_BUS_ARGS("s", reason), 0),
-        SD_BUS_SIGNAL_WITH_ARGS("RawIndication", SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs), 0),
-        SD_BUS_VTABLE_END,
-};

@@ -142,8 +142,6 @@ struct BusClient {
         LIST_ENTRY(BusClient) of_device, of_caller;
 };
 
-extern const sd_bus_vtable client_vtable[];
-
 /* Creation, and what the mux calls back, is common to new and to restored ones. */
 extern const ClientOps bus_client_ops;
 int bus_client_new(BusDevice *d, Caller *caller, User *user, uint64_t number, BusClient **ret);
@@ -166,6 +164,8 @@ int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error);
 /* A call of somebody who may use one that is nobody's makes it his while it is under way. */
 int bus_client_hold(BusClient *c, Caller *caller);
 void bus_client_unhold(BusClient *c, Caller *caller);
+/* It is his from now on, and what the one before him had of it is not any more. */
+int bus_client_claim(BusClient *c, Caller *caller, sd_bus_error *error);
 /* Gives the id back. Calls that are under way on it are answered with `error` (NULL: they are called off,
  * nobody waits for them). `reason`, if not NULL, is told to the owner as Ended. */
 void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reason);
@@ -299,8 +299,9 @@ bool service_is_served(const BusDevice *d, const SchemaService *s);
 /* Says InvalidArgument, NotReady or NoSuchService for an interface that the device does not have. */
 int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error);
 
-/* ---- device.c, manager.c, log-control.c */
+/* ---- client-object.c, device.c, manager.c, log-control.c */
 
+extern const sd_bus_vtable client_vtable[];
 extern const sd_bus_vtable device_vtable[];
 extern const sd_bus_vtable manager_vtable[];
 int log_control_add(sd_bus *bus);
@@ -310,6 +311,20 @@ int log_control_add(sd_bus *bus);
 int peer_modem_manager_watch(Bus *b);
 int peer_logind_watch(Bus *b);
 void peer_logind_done(Bus *b);
+
+/* ---- objects.c */
+
+/* The object behind a path below /org/qmid1/device: 1, or 0. */
+int bus_find_object(Bus *b, const char *path, BusObject **ret);
+/* All that there will ever be below it, but for the services' interfaces. */
+int objects_declare(Bus *b);
+/* Its path leads to it from here on, until it does not. 0, -ENOMEM. */
+int objects_link_device(BusDevice *d);
+void objects_unlink_device(BusDevice *d);
+
+/* ---- bus-device.c */
+
+BusDevice *bus_find_device(Bus *b, Device *d);
 
 /* ---- bus.c */
 
@@ -325,9 +340,6 @@ int bus_take_kept(Bus *b, const char *name);
 /* Who is charged for what a caller takes on a device; each may be NULL. */
 Charge bus_charge(Bus *b, Caller *caller, User *user, BusDevice *d);
 
-BusDevice *bus_find_device(Bus *b, Device *d);
-/* The object behind a path below /org/qmid1/device: 1, or 0. */
-int bus_find_object(Bus *b, const char *path, BusObject **ret);
 /* Reads options (a{sv}). `keys`: those that are known, NULL-terminated; others are refused by name. */
 int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error);
 /* The same where no option is known yet. */
