@@ -223,7 +223,7 @@ static int restore_all(Manager *m, Unpacker *u) {
                 r = unpack_end(u);
         if (r >= 0 && n > 0)
                 log_info("Going on with %zu device%s of the last daemon, which %s%s", n, n == 1 ? "" : "s",
-                         clean ? "was restarted" : "ended unexpectedly",
+                         clean ? "was restarted" : "did not end cleanly",
                          same_bus ? "" : ", on another bus: who held something is gone");
         return r;
 }
