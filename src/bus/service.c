@@ -5,6 +5,8 @@
 #include "bus/value.h"
 #include "util/log.h"
 
+#define QUEUED_MAX 4096U /* messages that wait for the bus daemon, beyond which indications are lost */
+
 const char *service_message_title(const SchemaMessage *schema, uint16_t service, uint16_t message,
                                   char *buffer, size_t size) {
         if (schema)
@@ -237,9 +239,20 @@ static int emit(BusClient *c, const QmiMessage *m) {
         return r;
 }
 
+/* What the bus daemon does not take waits in memory, and the bus library lets hundreds of megabytes wait. */
+static bool bus_is_stuck(sd_bus *bus) {
+        uint64_t n;
+
+        return sd_bus_get_n_queued_write(bus, &n) >= 0 && n >= QUEUED_MAX;
+}
+
 void service_emit_indication(BusClient *c, const QmiMessage *m) {
         int r;
 
+        if (bus_is_stuck(c->device->bus->bus)) {
+                bus_client_count_lost(c);
+                return;
+        }
         r = emit(c, m);
         if (r >= 0) {
                 bus_client_count_passed(c);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A broken modem: nothing that it sends harms anything but the request that it was about, and the log says it once."""
 
+import signal
 import time
 
 import pytest
@@ -266,3 +267,24 @@ def test_an_id_is_given_twice(sim, device, bus, daemon):
     assert bus.wait_signal("Replaced").path == client
     assert bus.qmi(second, "Nas", "GetDrx") == DRX
     assert sim.last_request("nas.get-drx")["client"] == ident
+
+
+def test_a_bus_that_does_not_read(world, sim, device, bus):
+    """What it does not take does not wait without end: indications are lost, counted and told."""
+    sent = 30000    # the socket to the bus takes some megabytes, too
+    bus.qmi(device, "Nas", "RegisterIndications", {"signal_info": True})
+    daemon = world.bus.processes[0].popen
+    n = sim.count("ctl.get-version-info")
+    daemon.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(sent):
+            sim.send("nas", "signal-info")
+        sim.command("sync")     # when it is acted on, all before it has been
+        sim.wait_count("ctl.get-version-info", n + 1)
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+    bus.wait_property(device, DEVICE, "State", "ready")
+    bus.settle(device)
+    lost = sum(c.get("lost_indications", 0) for c in bus.call(device, DEVICE, "ListClients", "a{sv}", {}))
+    assert 0 < lost < sent
+    assert len(bus.take_signals("SignalInfo")) == sent - lost
