@@ -37,6 +37,7 @@ void managed_free(Managed *d) {
         sd_event_source_disable_unref(d->away);
         packer_done(&d->device_part);
         packer_done(&d->bus_part);
+        free(d->serial);
         free(d->syspath);
         free(d);
 }
@@ -134,11 +135,14 @@ static int manager_attach(Manager *m, Managed *d, const DevicePlace *place, cons
 
         d->present = true;
         d->away = sd_event_source_disable_unref(d->away);
-        if (back)
+        if (back) {
+                /* Somebody else may have come meanwhile, or come later. */
                 d->watch = sd_event_source_disable_unref(d->watch);
+                d->shared_told = false;
+                d->opened = false;
+                d->reopen = true;
+        }
         r = device_set_place(d->device, place);
-        if (r >= 0 && back)
-                r = device_reopen(d->device);
         if (r < 0) {
                 log_error_errno(r, "%s: cannot use port '%s'", device_get_name(d->device), place->uri);
                 manager_remove(m, d);
@@ -149,15 +153,23 @@ static int manager_attach(Manager *m, Managed *d, const DevicePlace *place, cons
         return 0;
 }
 
-static int manager_add(Manager *m, const DevicePlace *place, const char *syspath, bool take,
-                       const char *rival) {
+static void managed_set_serial(Managed *d, const char *serial) {
+        if (!d->serial && *serial)
+                d->serial = strdup(serial);
+}
+
+/* `facts`: NULL for one given by hand. */
+static int manager_add(Manager *m, const DevicePlace *place, const PortFacts *facts, const char *rival) {
         Managed *d;
         int r;
 
-        d = managed_new(m, syspath);
+        d = managed_new(m, facts ? facts->syspath : NULL);
         if (!d)
                 return log_oom();
-        d->take = take;
+        if (facts) {
+                d->take = facts->take;
+                managed_set_serial(d, facts->serial);
+        }
         d->present = true;
         r = device_new(&d->device, m->event, place, &manager_device_ops, d);
         if (r < 0) {
@@ -195,7 +207,7 @@ int manager_add_port(Manager *m, const char *uri) {
         if (d && d->present)
                 return log_error_errno(-EEXIST, "Port '%s' would be called %s, as '%s' is", uri, name,
                                        device_get_place(d->device)->uri);
-        return d ? manager_attach(m, d, &place, NULL) : manager_add(m, &place, NULL, false, NULL);
+        return d ? manager_attach(m, d, &place, NULL) : manager_add(m, &place, NULL, NULL);
 }
 
 /* ---- ports that udev finds ---- */
@@ -214,7 +226,7 @@ static bool managed_is(const Managed *d, const PortFacts *f) {
         const DevicePlace *place = device_get_place(d->device);
 
         return d->syspath && streq(d->syspath, f->syspath) && place->vendor == f->vendor &&
-               place->product == f->product;
+               place->product == f->product && (!d->serial || !*f->serial || streq(d->serial, f->serial));
 }
 
 static int manager_add_found(Manager *m, const PortFacts *f) {
@@ -256,8 +268,9 @@ static int manager_add_found(Manager *m, const PortFacts *f) {
         if (!d || !d->present)
                 log_info("%s: %s, %s %04x:%04x", name, f->node, f->driver, f->vendor, f->product);
         if (!d)
-                return manager_add(m, &place, f->syspath, f->take, manager_get_rival(m));
+                return manager_add(m, &place, f, manager_get_rival(m));
         d->take = f->take;
+        managed_set_serial(d, f->serial);
         return manager_attach(m, d, &place, manager_get_rival(m));
 }
 
@@ -284,7 +297,8 @@ static void on_gone(Discovery *discovery, const char *syspath, void *userdata) {
                 return;
         d->present = false;
         d->watch = sd_event_source_disable_unref(d->watch);
-        if (d->opened && (bus_device_is_held(m->bus, d->device) || device_is_resetting(d->device))) {
+        if ((d->opened || d->reopen) &&
+            (bus_device_is_held(m->bus, d->device) || device_is_resetting(d->device))) {
                 log_info("%s: unplugged, and waited for", device_get_name(d->device));
                 managed_wait(d);
                 return;

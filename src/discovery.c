@@ -134,6 +134,7 @@ static void tell_port(Discovery *d, struct udev_device *interface, struct udev_d
                                 .driver = udev_device_get_driver(interface),
                                 .id_path = property(port, "ID_PATH"),
                                 .physical_device = usb ? udev_device_get_syspath(usb) : "",
+                                .serial = usb ? udev_device_get_sysattr_value(usb, "serial") ?: "" : "",
                                 .vendor = usb ? hex_attribute(usb, "idVendor") : 0,
                                 .product = usb ? hex_attribute(usb, "idProduct") : 0,
                                 .interface_number = (uint8_t) hex_attribute(interface, "bInterfaceNumber"),

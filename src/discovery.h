@@ -17,6 +17,7 @@ typedef struct PortFacts {
         const char *driver;  /* qmi_wwan */
         const char *id_path; /* udev's ID_PATH of the port; "" if it has none */
         const char *physical_device; /* sysfs path of the USB device */
+        const char *serial;          /* of the USB device; "" if it has none */
         uint16_t vendor, product;
         uint8_t interface_number;
         const char *const *interfaces; /* names of network interfaces, NULL-terminated */

@@ -20,12 +20,14 @@ typedef struct Discovery Discovery;
 typedef struct Managed {
         Manager *manager;
         Device *device;
-        char *syspath;          /* of the USB interface; NULL: given by hand */
-        bool take;              /* although somebody else may use it */
-        bool present;           /* given by hand, or plugged in */
-        bool opened;            /* once, present or not */
-        bool lost;              /* the modem may hold what nobody knows any more */
-        sd_event_source *away;  /* until when it is waited for */
+        char *syspath;         /* of the USB interface; NULL: given by hand */
+        bool take;             /* although somebody else may use it */
+        bool present;          /* given by hand, or plugged in */
+        char *serial;          /* of the modem; NULL: not known, as after a restart: it may be an identity */
+        bool opened;           /* its port at its present node, present or not */
+        bool reopen;           /* it was open at another node before */
+        bool lost;             /* the modem may hold what nobody knows any more */
+        sd_event_source *away; /* until when it is waited for */
         sd_event_source *watch; /* whether somebody else opens it too: */
         bool shared_told;
         Packer device_part, bus_part; /* as they were last saved */

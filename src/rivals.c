@@ -37,12 +37,13 @@ const char *manager_get_rival(Manager *m) {
 }
 
 void manager_open(Manager *m, Managed *d, const char *rival) {
+        Mux *mux = device_get_mux(d->device);
         int r;
 
         if (d->opened || !d->present || m->stopping)
                 return;
-        /* One that was ours already, is. */
-        if (rival && !d->take && port_get_fd(mux_get_port(device_get_mux(d->device))) < 0) {
+        /* One that was ours already, is; who inhibited it knows what else uses the port. */
+        if (rival && !d->take && port_get_fd(mux_get_port(mux)) < 0 && mux_get_state(mux) != MUX_INHIBITED) {
                 char reason[128];
 
                 (void) snprintf(reason, sizeof(reason), "%s runs and would use the port too", rival);
@@ -55,7 +56,10 @@ void manager_open(Manager *m, Managed *d, const char *rival) {
                 return;
         }
         d->opened = true;
-        r = d->lost ? device_open_lost(d->device) : device_open(d->device);
+        if (d->reopen)
+                r = device_reopen(d->device);
+        else
+                r = d->lost ? device_open_lost(d->device) : device_open(d->device);
         if (r < 0)
                 log_error_errno(r, "%s: cannot open its port", device_get_name(d->device));
 }

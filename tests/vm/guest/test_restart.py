@@ -244,6 +244,18 @@ def test_the_driver_goes_and_comes_back(bus, port, holder):
     holder.check()
 
 
+def test_another_modem_in_its_place(bus, make_modem, modem, port, holder):
+    """What was held was held at the other one."""
+    place = modem.device
+    modem.unplug()
+    other = make_modem("other", scenario=SCENARIO)
+    wait_ready(bus, other.plug()[0])
+    assert other.device == place
+    for client in (holder.own, holder.persistent):
+        assert bus.wait_signal("Ended", path=client, timeout=PATIENCE)
+    assert other.sims[0]("clients").split() == ["dms:1"]    # the daemon's own
+
+
 # ---- suspend ----
 
 @pytest.fixture
