@@ -99,9 +99,9 @@ class Callers:
         self._order("gap")
         return int(self.popen.stdout.readline()) / 1e6
 
-    def wait(self, holds):
+    def wait(self, holds, bound=BOUND):
         """Until a report is as it should be."""
-        return eventually(lambda: (lambda r: r if holds(r) else None)(self.report()))
+        return eventually(lambda: (lambda r: r if holds(r) else None)(self.report()), "what callers report", bound)
 
     def close(self):
         """They leave the bus, all at once."""
