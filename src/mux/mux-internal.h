@@ -487,7 +487,8 @@ struct Mux {
         char *reason;
         bool was_ready; /* ever */
         bool untold;    /* the state changed outside the event loop */
-        bool restored;  /* what the modem holds is known from an earlier run */
+        bool restored;  /* what the modem holds is known from an earlier run, */
+        bool doubtful;  /* or has been; a reset may have been read, and not been noted down any more */
         bool ids_lost;  /* and what else it may hold is not: mux_open_lost() */
         bool check_wanted;
         bool opened, inhibited, quiet, detached;

@@ -350,6 +350,7 @@ int mux_new(Mux **ret, sd_event *event, const char *port_uri, uint16_t vendor, u
 }
 
 int mux_open(Mux *m) {
+        bool goes_on;
         int r;
 
         if (m->state == MUX_BUSY)
@@ -357,21 +358,20 @@ int mux_open(Mux *m) {
         m->opened = true;
         if (m->inhibited)
                 return 0;
-        if (m->was_ready)
-                mux_save_now(m); /* other transaction ids than before */
         r = port_start(m->port);
         if (r < 0)
                 return r;
-        if (port_get_state(m->port) == PORT_OPEN) {
-                /* It goes on with an adopted descriptor. */
-                if (m->restored && m->crashed_usec != 0)
-                        check_start_later(
-                                m); /* a reset may have been read, and not been noted down any more */
-                else if (m->restored)
-                        mux_set_state_quietly(m, MUX_READY, NULL);
+        goes_on = port_get_state(m->port) == PORT_OPEN; /* with an adopted descriptor */
+        if (goes_on && m->restored) {
+                if (m->doubtful)
+                        check_start_later(m);
                 else
-                        ctl_start(m);
+                        mux_set_state_quietly(m, MUX_READY, NULL);
         }
+        if (m->was_ready)
+                mux_save_now(m); /* other transaction ids than before */
+        if (goes_on && !m->restored)
+                ctl_start(m);
         return 0;
 }
 

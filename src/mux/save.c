@@ -123,6 +123,7 @@ int mux_save(Mux *m, Packer *p) {
         size_t part;
         Client *c;
 
+        pack_bool(p, mux_is_live(m));
         pack_bool(p, m->state == MUX_READY);
         pack_bool(p, m->second_half);
         pack_u16(p, m->next_transaction);
@@ -325,7 +326,7 @@ static void free_restored(Mux *m) {
 }
 
 int mux_restore(Mux *m, Unpacker *u, bool crashed) {
-        bool was_ready = unpack_bool(u);
+        bool was_live = unpack_bool(u), was_ready = unpack_bool(u);
         bool second_half = unpack_bool(u);
         uint16_t next_transaction = unpack_u16(u);
         uint8_t next_ctl_transaction = unpack_u8(u);
@@ -358,7 +359,8 @@ int mux_restore(Mux *m, Unpacker *u, bool crashed) {
         m->services = services;
         m->n_services = n_services;
         m->was_ready = n_services > 0;
-        m->restored = was_ready && m->was_ready; /* else the modem is asked what it still knows */
+        m->restored = was_live && m->was_ready; /* else the modem is asked what services it has */
+        m->doubtful = crashed || !was_ready;
         m->statistics = statistics;
         m->second_half = second_half != crashed;
         if (crashed) {

@@ -431,6 +431,19 @@ def test_the_number_of_an_object_is_never_used_again(world, sim, device, bus):
         world.restart_daemon(how)
 
 
+def test_killed_again_while_it_asks_what_is_left(world, sim, device, holder):
+    """A call in the meantime waits, as it does after the first time."""
+    sim.command("silent on")
+    world.restart_daemon(signal.SIGKILL)
+    assert holder.bus.get(device, DEVICE, "State") == "checking"
+    world.end_daemon(signal.SIGKILL)
+    call = holder.bus.begin(device, f"{NAME}.Dms", "GetModel", "a{sv}", {})
+    sim.command("silent off")
+    world.again()
+    assert holder.bus.end(call)["model"]
+    holder.check()
+
+
 # ---- the raw socket ----
 
 @ends
