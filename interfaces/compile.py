@@ -248,6 +248,7 @@ class Tables:
             return next(t.id for t in tlvs if t.key() == m.token)
 
         flags = ['SCHEMA_REPLAY'] * m.replay + ['SCHEMA_HAS_SECRET'] * m.has_secret()
+        flags += ['SCHEMA_HAS_PRIVATE'] * m.has_private()
         tokens = {}
         if m.token:
             tokens = dict(

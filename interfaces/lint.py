@@ -290,11 +290,11 @@ class ServiceLint:
 
     def check_kept(self, m: Message):
         """What undoing needs is written down over a restart, in which nothing is written that is private."""
-        if m.undo and m.result and any(is_private(t) for t in m.response):
+        if m.undo and m.result and any(t.field.is_private() for t in m.response):
             self.error(m.where, f'undo: "{m.name}" would have what it is answered written down')
         undo = self.messages.get(m.undo)
         needed = {t.key() for t in undo.request if t.mandatory} if undo else ()
-        if any(t.key() in needed and is_private(t) for t in m.request):
+        if any(t.key() in needed and t.field.is_private() for t in m.request):
             self.error(m.where, f'undo: "{m.undo}" needs a secret or an identity of "{m.name}"')
 
     def check_guard_place(self, m: Message):
@@ -367,18 +367,6 @@ class ServiceLint:
             self.error(
                 where, f'token: "{m.token}" is not the same on the wire in request and indication'
             )
-
-
-def is_private(t: Tlv) -> bool:
-    """A secret or an identity, or something in it is."""
-
-    def below(type: Type) -> bool:
-        return any(f.secret or f.access == 'identity' or below(f.type) for f in type.fields) or bool(
-            type.element and below(type.element)
-        )
-
-    f = t.field
-    return f.secret or f.access == 'identity' or below(f.type)
 
 
 def guards_in(t: Type) -> int:

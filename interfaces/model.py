@@ -203,6 +203,15 @@ class Field:
     bits: int = 0
     padding: bool = False
 
+    def is_private(self) -> bool:
+        """A secret or an identity, or something in it is."""
+        inner = [*self.type.fields]
+        t = self.type
+        while t.element:
+            t = t.element
+            inner += t.fields
+        return self.secret or self.access == 'identity' or any(f.is_private() for f in inner)
+
 
 @dataclass
 class Tlv:
@@ -257,6 +266,13 @@ class Message:
     def has_secret(self) -> bool:
         return any(
             t.field.secret or t.field.type.has_secret() for t in self.request + self.response
+        )
+
+
+    def has_private(self) -> bool:
+        """A secret or who the subscriber is."""
+        return self.access == 'identity' or any(
+            t.field.is_private() for t in self.request + self.response
         )
 
 

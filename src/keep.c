@@ -257,6 +257,8 @@ void manager_settle(Manager *m) {
         bus_check_owners(m->bus, OWNERS_USEC);
         LIST_FOREACH(d, &m->devices, entries)
                 mux_release_orphans(device_get_mux(d->device));
+        /* Into both slots: half a frame that the last daemon left has been taken over, and is to be gone. */
+        manager_save_all(m, false);
         manager_save_all(m, false);
         m->saves = state_has_store(m->state);
         state_drop_rest(m->state);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "slots.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +72,14 @@ static int write_all(int fd, const void *buffer, size_t size, off_t offset) {
                         return -errno;
         }
         return 0;
+}
+
+static int erase_rest(int fd, uint64_t sequence, size_t size) {
+        return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         data_offset(sequence) + (off_t) size, (off_t) (SLOTS_DATA_MAX - size)) < 0 &&
+                               size < SLOTS_DATA_MAX
+                       ? -errno
+                       : 0;
 }
 
 int slots_create(Slots *s) {
@@ -160,6 +169,9 @@ int slots_write(Slots *s, uint32_t format, const uint8_t *data, size_t size) {
         r = write_all(s->fd, data, size, data_offset(h.sequence));
         if (r >= 0)
                 r = write_all(s->fd, &h, sizeof(h), header_offset(h.sequence));
+        /* What was longer before leaves nothing behind: half a frame may have been in it. */
+        if (r >= 0)
+                r = erase_rest(s->fd, h.sequence, size);
         if (r < 0)
                 return r;
         s->sequence = h.sequence;

@@ -126,7 +126,7 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
                            sd_bus_error *error) {
         int code = tlv_result(o->response->tlvs, o->response->n_tlvs), r;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        bool secret = c->schema->flags & SCHEMA_HAS_SECRET;
+        bool private = c->schema->flags & SCHEMA_HAS_PRIVATE;
         const char *symbol;
         char number[16];
         Arena arena;
@@ -146,7 +146,7 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
         r = sd_bus_message_new_method_return(c->message, &reply);
         if (r < 0)
                 goto finish;
-        if (secret) {
+        if (private) {
                 r = sd_bus_message_sensitive(reply);
                 if (r < 0)
                         goto finish;
@@ -166,7 +166,7 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
         if (r >= 0)
                 *ret = TAKE_PTR(reply);
 finish:
-        if (secret)
+        if (private)
                 arena_erase(&arena);
         else
                 arena_done(&arena);
@@ -177,7 +177,7 @@ static int call_reply_raw(BusCall *c, const RequestOutcome *o, const char *title
                           sd_bus_error *error) {
         int code = tlv_result(o->response->tlvs, o->response->n_tlvs), r;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(arena_done) Arena arena;
+        _cleanup_(arena_erase) Arena arena;
         const Value *tlvs;
         Value dict;
 

@@ -248,6 +248,7 @@ static int method_request(sd_bus_message *m, void *userdata, sd_bus_error *error
                 return r < 0 ? r : 1;
         arena_init(&arena);
         r = request(m, d, caller, &arena, &w, error);
+        bus_erase_body(m);
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r;
@@ -299,6 +300,7 @@ static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r < 0 ? r : 1;
         arena_init(&arena);
         r = call(m, d, caller, &arena, &w, error);
+        bus_erase_body(m);
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r == -EMSGSIZE ? sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,

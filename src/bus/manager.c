@@ -7,7 +7,7 @@ static int get_version(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_append(reply, "s", PROJECT_VERSION);
 }
 
-static int method_find_device(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int find_device(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d, *found = NULL;
         Bus *b = userdata;
         const char *name;
@@ -34,6 +34,14 @@ static int method_find_device(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE,
                                          *name ? "there is no device '%s'" : "there is no device%s", name);
         return sd_bus_reply_method_return(m, "o", found->path);
+}
+
+static int method_find_device(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int r;
+
+        r = find_device(m, userdata, error);
+        bus_erase_body(m); /* it may be an IMEI */
+        return r;
 }
 
 const sd_bus_vtable manager_vtable[] = {

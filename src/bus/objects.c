@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bus/internal.h"
+#include "bus/value.h"
 
 /* Which object stands behind a path below /org/qmid1/device. */
 
@@ -126,14 +127,17 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         ours = strncmp(interface, QMID_BUS_NAME ".", strlen(QMID_BUS_NAME ".")) == 0;
         if (!ours && !is_served_by_all(interface))
                 return 0;
-        if (!bus_find_object(b, path, &o))
+        if (!bus_find_object(b, path, &o)) {
+                bus_erase_body(m);
                 return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
                                          path);
+        }
         if (!ours || o->client)
                 return 0;
         s = schema_service_by_name(interface + strlen(QMID_BUS_NAME "."));
         if (!s || s->id == QMI_SERVICE_CTL || service_is_served(o->device, s))
                 return 0;
+        bus_erase_body(m); /* nobody looks at what may be a secret */
         return service_refuse(o->device, s, error);
 }
 

@@ -73,21 +73,23 @@ static int find_face(sd_bus_message *m, const BusObject *o, const SchemaService 
         return 0;
 }
 
-/* Serves every request of every service. */
-static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const BusObject *o = userdata;
+/* Whether it is a message with secrets, whatever else is wrong with the call. */
+static bool may_be_private(sd_bus_message *m) {
+        const SchemaService *s =
+                schema_service_by_name(sd_bus_message_get_interface(m) + strlen(QMID_BUS_NAME "."));
+        const SchemaMessage *schema = s ? schema_message_by_name(s, sd_bus_message_get_member(m)) : NULL;
+
+        return !schema || schema->flags & SCHEMA_HAS_PRIVATE;
+}
+
+static int serve(sd_bus_message *m, const BusObject *o, Caller *caller, sd_bus_error *error) {
         const SchemaService *service;
         const SchemaMessage *schema;
-        Caller *caller;
         TlvWriter w = {};
-        bool secret;
         Arena arena;
         Value dict;
         int r;
 
-        r = caller_require(o->device->bus, m, on_method, &caller, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
         r = find_face(m, o, &service, error);
         if (r < 0)
                 return r;
@@ -97,7 +99,6 @@ static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = service_check_vendor(o->device, schema->vendor, schema_string(schema->name), error);
         if (r < 0)
                 return r;
-        secret = schema->flags & SCHEMA_HAS_SECRET;
 
         arena_init(&arena);
         r = bus_read_dict(m, &arena, &dict, error);
@@ -116,13 +117,28 @@ static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                            .tlvs = &w,
                                    },
                                    error);
-        if (secret) {
+        if (schema->flags & SCHEMA_HAS_PRIVATE) {
                 arena_erase(&arena);
                 tlv_writer_erase(&w);
         } else {
                 arena_done(&arena);
                 tlv_writer_done(&w);
         }
+        return r;
+}
+
+/* Serves every request of every service. */
+static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const BusObject *o = userdata;
+        Caller *caller;
+        int r;
+
+        r = caller_require(o->device->bus, m, on_method, &caller, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = serve(m, o, caller, error);
+        if (may_be_private(m))
+                bus_erase_body(m); /* which the library does not */
         return r;
 }
 
@@ -152,7 +168,7 @@ static int face_add(Bus *b, ServiceFace *face) {
                 const SchemaMessage *m = &schema_messages[s->first_message + i];
                 uint64_t flags = SD_BUS_VTABLE_UNPRIVILEGED;
 
-                if (m->flags & SCHEMA_HAS_SECRET)
+                if (m->flags & SCHEMA_HAS_PRIVATE)
                         flags |= SD_BUS_VTABLE_SENSITIVE;
                 *v++ = (sd_bus_vtable) SD_BUS_METHOD_WITH_NAMES(schema_string(m->member), "a{sv}",
                                                                 SD_BUS_PARAM(request), "a{sv}",
@@ -202,7 +218,7 @@ static int emit(BusClient *c, const QmiMessage *m) {
         const char *path = bus_client_signal_path(c);
         sd_bus *bus = c->device->bus->bus;
         const SchemaMessage *schema = NULL;
-        _cleanup_(arena_done) Arena arena;
+        _cleanup_(arena_erase) Arena arena;
         char number[16];
         Value dict;
         int r;
@@ -232,6 +248,9 @@ static int emit(BusClient *c, const QmiMessage *m) {
                 if (r >= 0)
                         r = bus_append_tlvs(signal, tlvs ? tlvs->tlvs : NULL, tlvs ? tlvs->n : 0);
         }
+        /* Of what the schema does not know nobody can say what it is. */
+        if (r >= 0 && (!schema || schema->flags & SCHEMA_HAS_PRIVATE))
+                r = sd_bus_message_sensitive(signal);
         if (r >= 0)
                 r = sd_bus_message_set_destination(signal, bus_client_get_listener(c)->name);
         if (r >= 0)

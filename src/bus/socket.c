@@ -104,6 +104,7 @@ static int packet_new(const QmiMessage *m, uint8_t **ret_frame, size_t *ret_n_pa
         if (n < 0)
                 return (int) n;
         memmove(frame, frame + QMUX_HEADER_SIZE, (size_t) n - QMUX_HEADER_SIZE);
+        explicit_bzero(frame + n - QMUX_HEADER_SIZE, QMUX_HEADER_SIZE);
         *ret_frame = TAKE_PTR(frame);
         *ret_n_packet = (size_t) n - QMUX_HEADER_SIZE;
         return 0;
@@ -117,6 +118,8 @@ static void socket_request_free(SocketRequest *r) {
         share_give(&charge, SHARE_BYTES, r->n_bytes);
         share_give(&charge, SHARE_CALLS, 1);
         r->socket->n_taken--;
+        if (r->packet)
+                explicit_bzero(r->packet, r->n_packet);
         free(r->packet);
         free(r);
         bus_end_call(b);
@@ -178,6 +181,8 @@ void bus_socket_emit_indication(BusSocket *s, const QmiMessage *m) {
                 bus_client_count_passed(s->client);
         else
                 bus_client_count_lost(s->client);
+        if (packet)
+                explicit_bzero(packet, n_packet);
 }
 
 static void on_done(const RequestOutcome *o, void *userdata) {
@@ -333,6 +338,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
                 if (n < 0)
                         break; /* nothing is there; if it is the end, an event tells */
                 socket_on_packet(s, frame, (size_t) n);
+                explicit_bzero(frame, MIN((size_t) n + QMUX_HEADER_SIZE, sizeof(frame)));
         }
         socket_update(s);
         return 0;

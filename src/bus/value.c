@@ -131,6 +131,44 @@ int bus_append_dict(sd_bus_message *m, const Value *dict) {
         return sd_bus_message_close_container(m);
 }
 
+/* Elements that an array has one behind the other, as C would have them. */
+static bool bus_type_is_trivial(char type) {
+        return memchr("ynqiuxtd", type, 8);
+}
+
+static void erase_all(sd_bus_message *m, unsigned depth) {
+        const char *contents;
+        char type;
+
+        while (depth <= 2 * DEPTH_MAX && sd_bus_message_peek_type(m, &type, &contents) > 0) {
+                const void *p;
+                size_t n;
+
+                if (type == 's') {
+                        if (sd_bus_message_read_basic(m, 's', &p) < 0)
+                                return;
+                        explicit_bzero((void *) (uintptr_t) p, strlen(p));
+                } else if (type == 'a' && contents[0] != '{' && bus_type_is_trivial(contents[0])) {
+                        if (sd_bus_message_read_array(m, contents[0], &p, &n) < 0)
+                                return;
+                        if (n > 0)
+                                explicit_bzero((void *) (uintptr_t) p, n);
+                } else if (contents) {
+                        if (sd_bus_message_enter_container(m, type, contents) < 0)
+                                return;
+                        erase_all(m, depth + 1);
+                        if (sd_bus_message_exit_container(m) < 0)
+                                return;
+                } else if (sd_bus_message_skip(m, NULL) < 0)
+                        return;
+        }
+}
+
+void bus_erase_body(sd_bus_message *m) {
+        if (sd_bus_message_rewind(m, true) >= 0)
+                erase_all(m, 0);
+}
+
 int bus_append_tlvs(sd_bus_message *m, const Tlv *tlvs, size_t n_tlvs) {
         int r;
 

@@ -22,5 +22,8 @@ int bus_read_basic(sd_bus_message *m, char type, Value *ret);
  * many entries, a key that comes twice, a type that QMI has no use for, more than the arena holds;
  * -ENOMEM. */
 int bus_read_dict(sd_bus_message *m, Arena *a, Value *ret, sd_bus_error *error);
+/* Overwrites all text and bytes in the body of a message that was read, and what was read points to: sd-bus
+ * erases only what it has put together itself. */
+void bus_erase_body(sd_bus_message *m);
 /* Reads a(yay); the bytes point into the message. 0, -EMSGSIZE, -ENOMEM. */
 int bus_read_tlvs(sd_bus_message *m, Arena *a, Value *ret);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "modem/device.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "modem/usb-reset.h"
 #include "qmi/codec.h"
 #include "qmi/text.h"
 #include "util/log.h"
+#include "util/siphash.h"
 
 #define QMI_SERVICE_DMS 0x02
 
@@ -33,6 +36,47 @@ static const struct {
         [FACT_REVISION] = { "get-revision", "revision" },
         [FACT_IMEI] = { "get-ids", "imei" },
 };
+
+/* An identity is in no state that is saved, nor in the memory of an idle daemon: what is kept of the IMEI is
+ * a hash with its key, in hexadecimal, to compare names with. */
+#define IMEI_HASH_SIZE (2 * (SIPHASH_KEY_SIZE + sizeof(uint64_t)) + 1)
+
+static void imei_hash(const uint8_t key[static SIPHASH_KEY_SIZE], const char *imei,
+                      char ret[static IMEI_HASH_SIZE]) {
+        for (size_t i = 0; i < SIPHASH_KEY_SIZE; i++)
+                snprintf(ret + 2 * i, 3, "%02x", key[i]);
+        snprintf(ret + 2 * (size_t) SIPHASH_KEY_SIZE, 17, "%016" PRIx64, siphash24(key, imei, strlen(imei)));
+}
+
+static bool imei_is(const char *hash, const char *imei) {
+        uint8_t key[SIPHASH_KEY_SIZE];
+        char other[IMEI_HASH_SIZE];
+
+        if (strlen(hash) != IMEI_HASH_SIZE - 1)
+                return false;
+        for (size_t i = 0; i < sizeof(key); i++)
+                if (sscanf(hash + 2 * i, "%2hhx", &key[i]) != 1)
+                        return false;
+        imei_hash(key, imei, other);
+        return streq(hash, other);
+}
+
+/* What is kept of a fact; NULL: no memory. */
+static char *fact_keep(ModelFact fact, const char *value) {
+        uint8_t key[SIPHASH_KEY_SIZE];
+        char hash[IMEI_HASH_SIZE];
+
+        if (fact != FACT_IMEI)
+                return strdup(value);
+        if (getrandom(key, sizeof(key), 0) != (ssize_t) sizeof(key))
+                return NULL;
+        imei_hash(key, value, hash);
+        return strdup(hash);
+}
+
+static bool fact_is(ModelFact fact, const char *kept, const char *value) {
+        return kept && (fact == FACT_IMEI ? imei_is(kept, value) : streq(kept, value));
+}
 
 typedef struct Question {
         Device *device;
@@ -64,7 +108,7 @@ static void question_on_done(const RequestOutcome *outcome, void *userdata) {
         Question *q = userdata;
         Device *d = q->device;
         ModelFact fact = (ModelFact) (q - d->questions);
-        _cleanup_(arena_done) Arena arena;
+        _cleanup_(arena_erase) Arena arena;
         const Value *v;
         Value dict;
         char *s;
@@ -79,10 +123,10 @@ static void question_on_done(const RequestOutcome *outcome, void *userdata) {
                            outcome->response->n_tlvs, &arena, &dict) < 0)
                 return;
         v = value_dict_get(&dict, model_facts[fact].field);
-        if (!v || v->type != VALUE_STRING || (d->facts[fact] && streq(d->facts[fact], v->string)))
+        if (!v || v->type != VALUE_STRING || fact_is(fact, d->facts[fact], v->string))
                 return;
 
-        s = strdup(v->string);
+        s = fact_keep(fact, v->string);
         if (!s) {
                 log_oom();
                 return;
@@ -489,6 +533,6 @@ bool device_has_name(Device *d, const char *name) {
         const char *imei = device_get_fact(d, FACT_IMEI);
 
         return streq(name, d->place.name) || streq(name, d->place.uri) || streq(name, address) ||
-               (base && streq(name, base + 1)) || (*imei && streq(name, imei)) ||
+               (base && streq(name, base + 1)) || imei_is(imei, name) ||
                (*d->place.id_path && streq(name, d->place.id_path)) || strv_has(d->place.interfaces, name);
 }

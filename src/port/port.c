@@ -127,6 +127,7 @@ static void port_hand_up(Port *p) {
                 p->ops->on_frame(p, frame, n_frame, p->userdata);
                 if (!port_leave(p))
                         return;
+                framer_erase(&p->framer);
                 if (n + 1 == PORT_FRAMES_PER_TURN) {
                         /* Nothing more is read meanwhile, which bounds the framer. */
                         p->frames_left = true;
@@ -154,6 +155,7 @@ static void port_read(Port *p) {
                 return;
         }
         r = framer_push(&p->framer, buffer, (size_t) n);
+        explicit_bzero(buffer, (size_t) n);
         if (r < 0) {
                 port_lost_errno(p, r);
                 return;

@@ -88,28 +88,48 @@ ssize_t frame_build(const QmiMessage *m, uint8_t qmux_flags, uint8_t *buffer, si
         return (ssize_t) n;
 }
 
-void framer_done(Framer *f) {
+static void buffer_free(Framer *f) {
+        if (f->buffer)
+                explicit_bzero(f->buffer, f->n_buffer);
         free(f->buffer);
+}
+
+void framer_done(Framer *f) {
+        buffer_free(f);
         *f = (Framer){};
 }
 
 void framer_reset(Framer *f) {
-        f->n_buffer = f->position = f->searched = 0;
+        if (f->buffer)
+                explicit_bzero(f->buffer, f->n_buffer);
+        f->n_buffer = f->position = f->searched = f->erased = 0;
+}
+
+void framer_erase(Framer *f) {
+        if (f->position > f->erased)
+                explicit_bzero(f->buffer + f->erased, f->position - f->erased);
+        f->erased = f->position;
 }
 
 int framer_push(Framer *f, const uint8_t *bytes, size_t n_bytes) {
         if (f->position > 0) {
-                memmove(f->buffer, f->buffer + f->position, f->n_buffer - f->position);
-                f->n_buffer -= f->position;
-                f->position = 0;
+                size_t n_left = f->n_buffer - f->position;
+
+                memmove(f->buffer, f->buffer + f->position, n_left);
+                explicit_bzero(f->buffer + n_left, f->n_buffer - n_left);
+                f->n_buffer = n_left;
+                f->position = f->erased = 0;
         }
 
         if (n_bytes > f->n_allocated - f->n_buffer) {
                 size_t n = MAX(f->n_buffer + n_bytes, f->n_allocated > 0 ? 2 * f->n_allocated : 4096);
-                uint8_t *p = realloc(f->buffer, n);
+                uint8_t *p = malloc(n); /* not realloc(): what is moved may be a secret */
 
                 if (!p)
                         return -ENOMEM;
+                if (f->n_buffer > 0)
+                        memcpy(p, f->buffer, f->n_buffer);
+                buffer_free(f);
                 f->buffer = p;
                 f->n_allocated = n;
         }

@@ -56,6 +56,7 @@ ssize_t frame_build(const QmiMessage *m, uint8_t qmux_flags, uint8_t *buffer, si
 typedef struct Framer {
         uint8_t *buffer; /* owned; QMUX_MAX and one chunk, when the frames are taken out after each */
         size_t n_buffer, n_allocated;
+        size_t erased;   /* how much has been overwritten of what was taken out */
         size_t position; /* of the next frame in the buffer */
         size_t searched; /* how far the frame at `position` has been searched for a sound one, from there */
         uint64_t n_garbage; /* bytes skipped so far */
@@ -64,6 +65,8 @@ typedef struct Framer {
 void framer_done(Framer *f);
 /* Forgets what is buffered: for a port that was opened anew. */
 void framer_reset(Framer *f);
+/* Overwrites what has been taken out: nobody looks at it any more. */
+void framer_erase(Framer *f);
 /* Copies a chunk in. 0 or -ENOMEM. */
 int framer_push(Framer *f, const uint8_t *bytes, size_t n_bytes);
 /* 1 and the next whole frame (valid until the next framer_push), or 0 when more bytes are needed. */

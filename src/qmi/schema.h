@@ -109,7 +109,8 @@ enum {
         SCHEMA_MANDATORY = 1 << 8,
         /* messages */
         SCHEMA_REPLAY = 1 << 9,
-        SCHEMA_HAS_SECRET = 1 << 10, /* some TLV or field of the request or response is secret */
+        SCHEMA_HAS_SECRET = 1 << 10,  /* some TLV or field of the request or response is secret */
+        SCHEMA_HAS_PRIVATE = 1 << 12, /* likewise a secret or an identity; or it is of class identity */
         /* fields and TLVs */
         SCHEMA_GUARDED = 1 << 11, /* the code that a message with `guard` carries; of a TLV that is none:
                                      the answer would come where nobody guards */

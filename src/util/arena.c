@@ -28,7 +28,7 @@ void arena_done(Arena *a) {
 }
 
 void arena_erase(Arena *a) {
-        explicit_bzero(a->first, sizeof(a->first));
+        explicit_bzero(a->first, a->chunks ? sizeof(a->first) : sizeof(a->first) - a->left);
         for (ArenaChunk *c = a->chunks; c; c = c->next)
                 explicit_bzero(c->bytes, c->size);
         arena_done(a);
