@@ -36,6 +36,34 @@ static int print_response(const Options *o, const SchemaMessage *m, const Value 
         return EXIT_OK;
 }
 
+/* The method of the message, or Device.Request, which has options. */
+static int new_call(const Options *o, sd_bus *bus, const char *device, const SchemaService *service,
+                    const SchemaMessage *m, sd_bus_message **ret) {
+        int r;
+
+        if (!o->force)
+                return bus_new_call(bus, device, schema_string(service->interface), schema_string(m->member),
+                                    ret);
+        r = bus_new_call(bus, device, QMID_DEVICE_INTERFACE, "Request", ret);
+        if (r != EXIT_OK)
+                return r;
+        r = sd_bus_message_append(*ret, "ss", schema_string(service->name), schema_string(m->name));
+        return r < 0 ? cli_oom() : EXIT_OK;
+}
+
+/* Device.Request gives a failure that the modem reports as data. */
+static int read_result(sd_bus_message *reply, const char *title) {
+        const char *result;
+        int r;
+
+        r = sd_bus_message_read(reply, "s", &result);
+        if (r < 0)
+                return bus_fail_errno(title, r);
+        if (streq(result, "success"))
+                return EXIT_OK;
+        return cli_error(EXIT_REFUSED, "%s: the modem answered: %s", title, result);
+}
+
 int verb_call(const Options *o, char **args, size_t n_args) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -46,7 +74,7 @@ int verb_call(const Options *o, char **args, size_t n_args) {
         Value request, response;
         const char *title;
         uint64_t timeout_sec;
-        int r;
+        int r, result;
 
         arena_init(&a);
         r = service_find(args[0], &service);
@@ -70,7 +98,7 @@ int verb_call(const Options *o, char **args, size_t n_args) {
         r = bus_find_device(o, bus, &device);
         if (r != EXIT_OK)
                 return r;
-        r = bus_new_call(bus, device, schema_string(service->interface), schema_string(m->member), &call);
+        r = new_call(o, bus, device, service, m, &call);
         if (r != EXIT_OK)
                 return r;
         if (m->flags & SCHEMA_HAS_SECRET) {
@@ -81,6 +109,11 @@ int verb_call(const Options *o, char **args, size_t n_args) {
         r = bus_append_dict(call, &request);
         if (r < 0)
                 return bus_fail_errno(title, r);
+        if (o->force) {
+                r = sd_bus_message_append(call, "a{sv}", 1, "force", "b", 1);
+                if (r < 0)
+                        return bus_fail_errno(title, r);
+        }
         timeout_sec = m->timeout_sec ?: MESSAGE_TIMEOUT_DEFAULT_S;
         r = bus_call(o, bus, call, title, timeout_sec * USEC_PER_SEC + BUS_TIMEOUT_USEC, &reply);
         if (r != EXIT_OK)
@@ -91,10 +124,12 @@ int verb_call(const Options *o, char **args, size_t n_args) {
                         return bus_fail_errno(title, r);
         }
 
+        result = o->force ? read_result(reply, title) : EXIT_OK;
         r = reply_read(reply, &a, &response);
         if (r >= 0 && response.type != VALUE_DICT)
                 r = -EBADMSG;
         if (r < 0)
                 return bus_fail_errno(title, r);
-        return print_response(o, m, &response);
+        r = print_response(o, m, &response); /* of a failure, too: how many tries are left */
+        return result != EXIT_OK ? result : r;
 }

@@ -31,6 +31,7 @@ typedef struct Options {
         uint64_t timeout_usec; /* 0: what the message needs */
         JsonMode json;
         bool legend;
+        bool force; /* of `call` and `raw` */
 
         /* of `trace` */
         const char *read, *write; /* files, or "-" */

@@ -23,36 +23,38 @@ static const Verb verbs[] = {
         { "clients", 0, 0, verb_clients },
 };
 
-static const char help[] = "qmictl [OPTION...] COMMAND\n"
-                           "\n"
-                           "Talk to cellular modems through qmid.\n"
-                           "\n"
-                           "Commands:\n"
-                           "  list                                 The devices\n"
-                           "  status                               One device: services, network, signal\n"
-                           "  call SERVICE MESSAGE [KEY=VALUE...]  Send a message and show the answer\n"
-                           "  raw SERVICE 0xID [TLV...]            Send bytes and show the answer's bytes\n"
-                           "  monitor [SERVICE...]                 Show indications as they come\n"
-                           "  trace [SERVICE [MESSAGE]]            Show all frames, decoded, as they pass\n"
-                           "  describe [SERVICE [MESSAGE]]         What there is to call, without a modem\n"
-                           "  clients                              Who holds which client id\n"
-                           "\n"
-                           "Options:\n"
-                           "  -d --device=DEVICE    A name, /dev/cdc-wdm0, wwan0, an ID_PATH or an IMEI\n"
-                           "  -H --host=[USER@]HOST Through ssh, on another machine\n"
-                           "  -M --machine=NAME     In a container\n"
-                           "     --timeout=SECONDS  Wait so long at most for each answer\n"
-                           "     --json=MODE        JSON: short (a line each) or pretty\n"
-                           "  -j                    The same as --json=short\n"
-                           "     --no-legend        No headings above tables\n"
-                           "  -w FILE               trace: write the frames, as pcapng\n"
-                           "  -r FILE               trace: read frames from such a file\n"
-                           "     --expand           trace: each field on a line\n"
-                           "     --unmasked         trace: with secrets and identities\n"
-                           "  -h --help             Show this\n"
-                           "     --version          Show the version\n"
-                           "\n"
-                           "qmictl(1) has the rest, exit codes among it.\n";
+static const char help[] =
+        "qmictl [OPTION...] COMMAND\n"
+        "\n"
+        "Talk to cellular modems through qmid.\n"
+        "\n"
+        "Commands:\n"
+        "  list                                 The devices\n"
+        "  status                               One device: services, network, signal\n"
+        "  call SERVICE MESSAGE [KEY=VALUE...]  Send a message and show the answer\n"
+        "  raw SERVICE 0xID [TLV...]            Send bytes and show the answer's bytes\n"
+        "  monitor [SERVICE...]                 Show indications as they come\n"
+        "  trace [SERVICE [MESSAGE]]            Show all frames, decoded, as they pass\n"
+        "  describe [SERVICE [MESSAGE]]         What there is to call, without a modem\n"
+        "  clients                              Who holds which client id\n"
+        "\n"
+        "Options:\n"
+        "  -d --device=DEVICE    A name, /dev/cdc-wdm0, wwan0, an ID_PATH or an IMEI\n"
+        "  -H --host=[USER@]HOST Through ssh, on another machine\n"
+        "  -M --machine=NAME     In a container\n"
+        "     --timeout=SECONDS  Wait so long at most for each answer\n"
+        "     --json=MODE        JSON: short (a line each) or pretty\n"
+        "  -j                    The same as --json=short\n"
+        "     --no-legend        No headings above tables\n"
+        "     --force            call, raw: also a PIN that was rejected, or the last try\n"
+        "  -w FILE               trace: write the frames, as pcapng\n"
+        "  -r FILE               trace: read frames from such a file\n"
+        "     --expand           trace: each field on a line\n"
+        "     --unmasked         trace: with secrets and identities\n"
+        "  -h --help             Show this\n"
+        "     --version          Show the version\n"
+        "\n"
+        "qmictl(1) has the rest, exit codes among it.\n";
 
 static int parse_timeout(const char *text, uint64_t *ret_usec) {
         char *end;
@@ -82,6 +84,7 @@ int main(int argc, char **argv) {
                 ARG_JSON = 256,
                 ARG_TIMEOUT,
                 ARG_NO_LEGEND,
+                ARG_FORCE,
                 ARG_EXPAND,
                 ARG_UNMASKED,
                 ARG_VERSION,
@@ -93,6 +96,7 @@ int main(int argc, char **argv) {
                 { "json", required_argument, NULL, ARG_JSON },
                 { "timeout", required_argument, NULL, ARG_TIMEOUT },
                 { "no-legend", no_argument, NULL, ARG_NO_LEGEND },
+                { "force", no_argument, NULL, ARG_FORCE },
                 { "expand", no_argument, NULL, ARG_EXPAND },
                 { "unmasked", no_argument, NULL, ARG_UNMASKED },
                 { "help", no_argument, NULL, 'h' },
@@ -127,6 +131,9 @@ int main(int argc, char **argv) {
                         break;
                 case ARG_NO_LEGEND:
                         o.legend = false;
+                        break;
+                case ARG_FORCE:
+                        o.force = true;
                         break;
                 case 'w':
                         o.write = optarg;
@@ -166,6 +173,8 @@ int main(int argc, char **argv) {
         if ((o.read || o.write || o.expand || o.unmasked) && verb->run != verb_trace)
                 return cli_error(EXIT_USAGE, "%s: -w, -r, --expand and --unmasked are options of trace",
                                  verb->name);
+        if (o.force && verb->run != verb_call && verb->run != verb_raw)
+                return cli_error(EXIT_USAGE, "%s: --force is an option of call and raw", verb->name);
         n_args = (size_t) (argc - optind - 1);
         if (n_args < verb->min_args || n_args > verb->max_args)
                 return cli_error(EXIT_USAGE, "%s: too %s arguments; 'qmictl --help' shows them", verb->name,

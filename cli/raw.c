@@ -171,7 +171,8 @@ int verb_raw(const Options *o, char **args, size_t n_args) {
         r = append_tlvs(call, &w, &a);
         if (r < 0)
                 return bus_fail_errno(title, r);
-        r = sd_bus_message_append(call, "a{sv}", 0);
+        r = o->force ? sd_bus_message_append(call, "a{sv}", 1, "force", "b", 1)
+                     : sd_bus_message_append(call, "a{sv}", 0);
         if (r < 0)
                 return bus_fail_errno(title, r);
         r = bus_call(o, bus, call, title, MESSAGE_TIMEOUT_SEC * USEC_PER_SEC + BUS_TIMEOUT_USEC, &reply);

@@ -145,6 +145,7 @@ _qmictl() {
         '-w+[write the frames, as pcapng]:file:_files' \
         '-r+[read frames from such a file]:file:_files' \
         '--expand[each field on a line]' \
+        '--force[also a PIN that was rejected, or the last try]' \
         '--unmasked[with secrets and identities]' \
         '(- *)'{-h,--help}'[show a summary]' \
         '(- *)--version[show the version]' \

@@ -288,3 +288,19 @@ def test_every_code(sim, device, bus, service, message, value, left):
     assert name == "Guarded" and left in text
     assert ask(force=True)[0] == "incorrect_pin"
     assert sim.count(f"{service}.{message}") == 2
+
+
+def test_qmictl(world, sim, device):
+    def call(value, *options):
+        return world.qmictl(*options, "call", "dms", "uim-verify-pin", "pin.id=pin1", "pin.value=-", input=value + "\n")
+
+    assert call("0000")[0] == 1
+    status, _, said = call("0000")
+    assert status == 1 and "rejected" in said and "2 tries left" in said and sent(sim) == 1
+    status, shown, said = call("0000", "--force")
+    assert status == 1 and "incorrect_pin" in said and "verify-retries" in shown.replace("_", "-") and sent(sim) == 2
+    raw = ["raw", "dms", "0x0028", "01:010431323334"]
+    assert world.qmictl(*raw)[0] == 1 and sent(sim) == 2
+    assert world.qmictl("--force", *raw)[0] == 0 and sent(sim) == 3
+    assert call("1234", "--force")[0] == 0
+    assert world.qmictl("--force", "list")[0] == 2
