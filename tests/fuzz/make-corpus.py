@@ -172,6 +172,7 @@ def main():
 
     for frame, direction in frames:
         put('fuzz-framer', b'\0' + frame)
+        put('fuzz-bus', frame)
         ctl = frame[4] == 0
         header = 6 if ctl else 7
         flags = frame[6] if ctl else frame[6] >> 1
