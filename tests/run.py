@@ -164,6 +164,16 @@ def stage_bench(counts, options):
         counts.add(passed=not status, failed=bool(status))
 
 
+def stage_demo(counts, options):
+    """the tour that README.md promises, to its end"""
+    done = subprocess.run(["./demo"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    good = done.returncode == 0 and "That was the tour." in done.stdout
+    if not good:
+        say(done.stdout)
+    counts.add(passed=good, failed=not good)
+
+
 def counted(counts, *command, **options):
     """Runs a program that counts for itself, and says so in its last line."""
     process = subprocess.Popen([str(c) for c in command], cwd=ROOT, text=True, stdout=subprocess.PIPE,
@@ -218,6 +228,7 @@ STAGES = {
     "valgrind": stage_valgrind,
     "faults": stage_faults,
     "bench": stage_bench,
+    "demo": stage_demo,
     "package": stage_package,
     "vm": stage_vm,
 }
