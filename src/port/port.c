@@ -29,6 +29,8 @@ static void port_close(Port *p) {
                 close(TAKE_FD(p->fd));
         }
         framer_reset(&p->framer);
+        if (p->n_calls == 0) /* else somebody may be reading a frame in it */
+                framer_erase(&p->framer);
         while ((f = STAILQ_FIRST(&p->queue))) {
                 STAILQ_REMOVE_HEAD(&p->queue, entry);
                 port_frame_free(f);

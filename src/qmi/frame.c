@@ -90,7 +90,7 @@ ssize_t frame_build(const QmiMessage *m, uint8_t qmux_flags, uint8_t *buffer, si
 
 static void buffer_free(Framer *f) {
         if (f->buffer)
-                explicit_bzero(f->buffer, f->n_buffer);
+                explicit_bzero(f->buffer, MAX(f->n_buffer, f->n_stale));
         free(f->buffer);
 }
 
@@ -100,18 +100,21 @@ void framer_done(Framer *f) {
 }
 
 void framer_reset(Framer *f) {
-        if (f->buffer)
-                explicit_bzero(f->buffer, f->n_buffer);
+        f->n_stale = MAX(f->n_stale, f->n_buffer);
         f->n_buffer = f->position = f->searched = f->erased = 0;
 }
 
 void framer_erase(Framer *f) {
+        if (f->n_stale > f->n_buffer)
+                explicit_bzero(f->buffer + f->n_buffer, f->n_stale - f->n_buffer);
+        f->n_stale = 0;
         if (f->position > f->erased)
                 explicit_bzero(f->buffer + f->erased, f->position - f->erased);
         f->erased = f->position;
 }
 
 int framer_push(Framer *f, const uint8_t *bytes, size_t n_bytes) {
+        framer_erase(f);
         if (f->position > 0) {
                 size_t n_left = f->n_buffer - f->position;
 

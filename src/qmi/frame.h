@@ -57,13 +57,15 @@ typedef struct Framer {
         uint8_t *buffer; /* owned; QMUX_MAX and one chunk, when the frames are taken out after each */
         size_t n_buffer, n_allocated;
         size_t erased;   /* how much has been overwritten of what was taken out */
+        size_t n_stale;  /* how much there was before framer_reset(), and is not erased yet */
         size_t position; /* of the next frame in the buffer */
         size_t searched; /* how far the frame at `position` has been searched for a sound one, from there */
         uint64_t n_garbage; /* bytes skipped so far */
 } Framer;
 
 void framer_done(Framer *f);
-/* Forgets what is buffered: for a port that was opened anew. */
+/* Forgets what is buffered: for a port that was opened anew. A frame that was taken out stays as it is until
+ * framer_erase(). */
 void framer_reset(Framer *f);
 /* Overwrites what has been taken out: nobody looks at it any more. */
 void framer_erase(Framer *f);

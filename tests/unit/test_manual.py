@@ -153,7 +153,7 @@ def test_one_message(made):
 def test_what_a_line_says_of_a_field(made):
     need("mandoc")
     text = re.sub(r"\s+", " ", bare(rendered(made / "org.qmid1.Uim.3")))
-    assert re.search(r"VerifyPin .*? value s: text \(secret\)", text)
+    assert re.search(r"VerifyPin .*? value s: text \(secret, guarded\)", text)
     text = re.sub(r"\s+", " ", bare(rendered(made / "org.qmid1.Dms.3")))
     assert "mode s: one of operating-mode; TLV 0x01 (mandatory)" in text
 
