@@ -127,6 +127,10 @@ static int find_service(BusDevice *d, const char *name, const SchemaService **re
         const SchemaService *s = schema_service_by_name(name);
         unsigned long id;
         char *end;
+
+        if (strlen(name) > NAME_SHOWN_MAX)
+                return sd_bus_error_set(error, QMID_ERROR_NO_SUCH_SERVICE,
+                                        "service: so long a name is not known");
         int r;
 
         if (s) {
@@ -163,6 +167,9 @@ static int find_message(BusDevice *d, const char *service, const char *message, 
         if (r < 0)
                 return r;
         *ret = s ? schema_message_by_name(s, message) : NULL;
+        if (!*ret && strlen(message) > NAME_SHOWN_MAX)
+                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
+                                         "message: %s has none of so long a name", service);
         if (!*ret)
                 return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "message: %s has no '%s'",
                                          service, message);

@@ -273,6 +273,9 @@ void bus_calls_drop(Caller *c);
 /* Aborts the oldest call of a caller, which is the one that the modem works on: whether there was one. */
 bool bus_calls_cancel(BusDevice *d, Caller *caller, const SchemaMessage *schema);
 
+/* Names that a caller gave and that are longer are not shown in errors. */
+#define NAME_SHOWN_MAX 256U
+
 /* ---- service.c: every QMI message as a method, every indication as a signal */
 
 struct ServiceFace {

@@ -30,6 +30,9 @@ static int find_device(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                                  name);
                 found = d;
         }
+        if (!found && strlen(name) > NAME_SHOWN_MAX)
+                return sd_bus_error_set(error, QMID_ERROR_NO_SUCH_DEVICE,
+                                        "there is no device of so long a name");
         if (!found)
                 return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE,
                                          *name ? "there is no device '%s'" : "there is no device%s", name);

@@ -8,6 +8,12 @@
 /* Nibbles of BCD text; 10 to 14 as 3GPP TS 24.008 (table 10.5.118) has them, 15 fills. */
 static const char bcd_digits[] = "0123456789*#abc";
 
+/* Code points that are no characters, surrogates apart: sd-bus takes no message with one in it, so that a
+ * modem could have its answers fail. */
+static bool is_noncharacter(uint32_t c) {
+        return (c >= 0xFDD0 && c <= 0xFDEF) || (c & 0xFFFE) == 0xFFFE;
+}
+
 /* The length of the well-formed UTF-8 sequence at `s` and its character; 0 if there is none. */
 static size_t utf8_next(const uint8_t *s, size_t n, uint32_t *ret) {
         static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -30,7 +36,7 @@ static size_t utf8_next(const uint8_t *s, size_t n, uint32_t *ret) {
                         return 0;
                 c = c << 6 | (s[i] & 0x3F);
         }
-        if (c < least[len] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
+        if (c < least[len] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) || is_noncharacter(c))
                 return 0;
         *ret = c;
         return len;
@@ -71,7 +77,7 @@ bool utf8_is_valid(const char *s, size_t n) {
 /* Each decoder writes into memory that is large enough and returns the end; *lossy is set, never cleared. */
 
 static char *put_checked(char *p, uint32_t c, bool *lossy) {
-        if (c == 0) {
+        if (c == 0 || is_noncharacter(c)) {
                 c = REPLACEMENT;
                 *lossy = true;
         }

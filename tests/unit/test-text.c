@@ -91,6 +91,14 @@ static void test_ucs2(void) {
                "A",
                true);                                    /* likewise */
         decode(TEXT_UCS2LE, "\xF6\xDC", "\uFFFD", true); /* the other half */
+        /* What the bus takes for no character. */
+        decode(TEXT_UCS2LE,
+               "\xFF\xFF"
+               "A",
+               "\uFFFD\uFFFD", true);
+        decode(TEXT_UCS2LE, "\xFE\xFF", "\uFFFD", true);
+        decode(TEXT_UCS2LE, "\xD0\xFD", "\uFFFD", true);
+        decode(TEXT_UTF8, "\xEF\xBF\xBF", "\uFFFD\uFFFD\uFFFD", true);
         decode(TEXT_UCS2BE, "\0A\0\0\0B",
                "A\uFFFD"
                "B",

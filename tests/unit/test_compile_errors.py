@@ -324,6 +324,11 @@ CASES = {
         '[indication.weigh-result]\nis = "0x0009 raw"\nabout = "B."\ntlv.0x01 = "mass: u8"',
         'write its TLVs here, as result.0xNN',
     ),
+    'guard-kind': (
+        '+',
+        '[message.give]\nis = "0x0009 command raw"\nabout = "A."\nrequest.0x01 = "pin: {id: u8 enum mode, value: string[u8] secret guard=pan}"#!',
+        '"pan" is no kind of code',
+    ),
     'undo': ('undo = "stop"', 'undo = "halt"', 'undo: there is no message "halt"'),
     'undo-field': ('undo = "stop"', 'undo = "abort"', '"abort" needs "transaction"'),
     'undo-type': (
@@ -744,3 +749,45 @@ def test_command_line(tmp_path):
         ('signal', 'ScanProgress'),
         ('signal', 'CountResult'),
     ]
+
+
+CODE = """
+[message.give]
+is = "0x0009 command raw"
+about = "Give a code."
+request.0x01 = "pin: {id: u8 enum mode, value: string[u8] secret guard=pin}"
+request.0x10 = "token: u32 guard=token"
+response.0x10 = "retries: u8"
+"""
+
+
+def test_a_code(tmp_path):
+    assert not compile_files(tmp_path, GOOD + CODE)
+
+
+@pytest.mark.parametrize(
+    'old, new, text',
+    [
+        ('secret guard=pin', 'guard=pin', 'must be a text that is secret'),
+        ('value: string[u8]', 'value: u32', 'must be a text that is secret'),
+        ('id: u8 enum mode, ', '', 'must say which code it is'),
+        ('id: u8 enum mode, ', 'id: u8, ', 'must say which code it is'),
+        ('request.0x01', 'request.0x11', 'must be mandatory'),
+        ('command raw', 'query raw', 'must be of kind "command"'),
+        ('guard=token', 'guard=token mandatory', 'guard=token is for an optional TLV'),
+        ('secret guard=pin', 'secret', 'the code needs guard='),
+        ('retries: u8', 'retries: u8 guard=pin', 'a struct that is a request TLV'),
+        ('token: u32 guard=token', 'new: {a: u8 enum mode, b: string[u8] secret guard=puk}', 'two codes'),
+    ],
+)
+def test_wrong_code(tmp_path, old, new, text):
+    assert CODE.count(old) == 1
+    errors = compile_files(tmp_path, GOOD + CODE.replace(old, new))
+    assert any(text in said for _, _, said in errors), errors
+
+
+def test_what_undoing_needs_is_written_down(tmp_path):
+    wrong = GOOD.replace('request.0x10 = "token: u32"', 'request.0x10 = "token: u32"\nrequest.0x13 = "handle: u32 secret"', 1)
+    wrong = wrong.replace('response.0x01 = "handle: u32"\n', '', 1)
+    errors = compile_files(tmp_path, wrong)
+    assert any('needs a secret or an identity' in said for _, _, said in errors), errors
