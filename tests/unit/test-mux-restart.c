@@ -296,7 +296,7 @@ static void test_crash(void) {
         open_after_crash(&b);
         bench_settle(&b);
         (void) bench_request(&b, c.client, 0x004F, NULL, &o);
-        assert(next_is(&b, NAS, 7, 0x004F)->transaction > 0x8000);
+        assert(next_is(&b, NAS, 7, 0x004F)->transaction >= 0x8000);
         for (size_t i = 0; i < ELEMENTSOF(asked); i++)
                 bench_answer(&b, &asked[i], 0);
         bench_settle(&b);
@@ -310,7 +310,7 @@ static void test_crash(void) {
                     (const uint8_t[]){ 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, NAS, 8 },
                     12);
         assert(next_is(&b, CTL, 0, RELEASE)->tlvs[4] == 8);
-        assert(b.received[b.n_taken - 1].message.transaction > 0x80);
+        assert(b.received[b.n_taken - 1].message.transaction >= 0x80);
         bench_answer(&b, &b.received[b.n_taken - 1].message, 0);
         /* One that was asked for, given and saved. */
         answer_tlvs(&b, &(QmiMessage){ .id = ALLOCATE, .transaction = 0x45 },
