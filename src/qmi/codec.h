@@ -17,8 +17,15 @@
 int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
                    size_t n_tlvs, Arena *a, Value *ret);
 
-/* Overwrites in place, before a message is shown to somebody else, what gives away a secret or who the
- * subscriber is: the fields that the schema marks `secret` or puts into class identity. Text becomes
+/* The same for somebody who was granted only these classes: fields of others are left out, and their keys
+ * ("lte.cell_id"; the elements of an array share one) are in "withheld" (an array of text). Unknown TLVs
+ * are of class raw, as anything may be in them. The class of the message itself is not looked at.
+ * `ret_withheld`: the classes of what was left out. */
+int message_decode_for(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
+                       size_t n_tlvs, AccessSet granted, Arena *a, Value *ret, AccessSet *ret_withheld);
+
+/* Overwrites in place, before a message is shown to somebody else, what gives away a secret or tells of a
+ * person: the fields that the schema marks `secret` or puts into a class of ACCESS_PRIVATE. Text becomes
  * asterisks, numbers and bytes become 0, all lengths stay. A TLV with such fields that does not decode is
  * overwritten whole. */
 void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, uint8_t *tlvs,

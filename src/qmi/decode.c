@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "qmi/address.h"
 #include "qmi/codec.h"
@@ -279,11 +280,54 @@ int decode_add_field(Value *dict, Arena *a, const SchemaField *f, const Value *v
 }
 
 bool decode_field_is_private(const SchemaField *f) {
-        return f->flags & SCHEMA_SECRET || f->access == ACCESS_IDENTITY;
+        return f->flags & SCHEMA_SECRET || ACCESS_SET(f->access) & ACCESS_PRIVATE;
+}
+
+int withheld_add(Withheld *w, Arena *a, const char *key) {
+        Value *keys;
+
+        for (uint32_t i = 0; i < w->keys.n; i++)
+                if (streq(w->keys.elements[i].string, key))
+                        return 0;
+        keys = arena_grow(a, w->keys.elements, w->keys.n, &w->keys.n_allocated, sizeof(Value));
+        if (!keys)
+                return -ENOMEM;
+        w->keys.elements = keys;
+        keys[w->keys.n] = (Value){ .type = VALUE_STRING, .string = arena_strndup(a, key, strlen(key)) };
+        return keys[w->keys.n++].string ? 0 : -ENOMEM;
+}
+
+static bool is_withheld(const Cursor *c, const SchemaField *f) {
+        return c->withheld && f->access != ACCESS_NONE && !(c->withheld->granted & ACCESS_SET(f->access));
+}
+
+/* "lte.cell_id"; the elements of an array share a key. */
+static size_t write_key(const Path *path, const SchemaField *f, char *key, size_t size) {
+        size_t n = path ? write_key(path->outer, path->field, key, size) : 0;
+
+        if (n >= size)
+                return n;
+        return n + (size_t) snprintf(key + n, size - n, "%s%s", path ? "." : "", schema_string(f->name));
+}
+
+int decode_withholds(Cursor *c, const SchemaField *f) {
+        char key[512];
+        int r;
+
+        if (!is_withheld(c, f))
+                return 0;
+        (void) write_key(c->path, f, key, sizeof(key));
+        r = withheld_add(c->withheld, c->arena, key);
+        if (r < 0)
+                return r;
+        c->withheld->classes |= ACCESS_SET(f->access);
+        return 1;
 }
 
 int decode_field(Cursor *c, const SchemaField *f, const uint64_t *words, uint64_t *ret_word, Value *ret,
                  Aside *aside) {
+        Path path = { .outer = c->path, .field = f };
+        Withheld *withheld = c->withheld;
         unsigned n_private = c->n_private;
         const uint8_t *valid = NULL;
         int r;
@@ -295,7 +339,13 @@ int decode_field(Cursor *c, const SchemaField *f, const uint64_t *words, uint64_
         }
         /* Counts and masks say where things are, not what they are. */
         c->n_private = f->flags & SCHEMA_HIDDEN ? 0 : n_private + decode_field_is_private(f);
+        /* Of what is withheld whole the parts are not told. */
+        if (is_withheld(c, f))
+                c->withheld = NULL;
+        c->path = &path;
         r = decode_type(c, schema_types + f->type, words, ret_word, ret, aside);
+        c->path = path.outer;
+        c->withheld = withheld;
         c->n_private = n_private;
         if (r < 0)
                 return r;
@@ -330,7 +380,9 @@ static int decode_struct(Cursor *c, const SchemaType *t, Value *ret) {
                         return r;
                 if (f->flags & SCHEMA_HIDDEN || aside.absent)
                         continue;
-                r = decode_add_field(&dict, c->arena, f, &v, &aside);
+                r = decode_withholds(c, f);
+                if (r == 0)
+                        r = decode_add_field(&dict, c->arena, f, &v, &aside);
                 if (r < 0)
                         return r;
         }
@@ -364,7 +416,9 @@ static int decode_bits(Cursor *c, const SchemaType *t, Value *ret) {
                         return r;
                 if (aside.absent)
                         continue;
-                r = decode_add_field(&dict, c->arena, f, &v, &aside);
+                r = decode_withholds(c, f);
+                if (r == 0)
+                        r = decode_add_field(&dict, c->arena, f, &v, &aside);
                 if (r < 0)
                         return r;
         }

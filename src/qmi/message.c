@@ -19,15 +19,16 @@ static size_t find_tlv(SchemaTlvs rows, uint8_t id) {
 
 /* A TLV in the first layout that takes all of its bytes, or else the first that can be decoded: 1, and 0 if
  * bytes are left over; -EBADMSG if there is none, -ENOMEM. */
-static int decode_row(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a, const SchemaTlv **ret,
-                      Value *ret_value, Aside *ret_aside) {
+static int decode_row(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a, Withheld *withheld,
+                      const SchemaTlv **ret, Value *ret_value, Aside *ret_aside) {
         size_t end = rows.first + rows.n;
         bool found = false, exact = false;
         int r;
 
         for (size_t i = find_tlv(rows, tlv->id); i < end && schema_tlvs[i].id == tlv->id && !exact; i++) {
                 const SchemaTlv *row = schema_tlvs + i;
-                Cursor c = { .next = tlv->bytes, .left = tlv->n_bytes, .arena = a };
+                Withheld mine = { .granted = withheld ? withheld->granted : ACCESS_ALL };
+                Cursor c = { .next = tlv->bytes, .left = tlv->n_bytes, .arena = a, .withheld = &mine };
                 Aside aside = {};
                 uint64_t word;
                 Value v;
@@ -46,24 +47,45 @@ static int decode_row(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a
                 *ret = row;
                 *ret_value = v;
                 *ret_aside = aside;
+                if (withheld)
+                        *withheld = mine;
         }
         return found ? exact : -EBADMSG;
 }
 
+static int withheld_merge(Withheld *to, Arena *a, const Withheld *from) {
+        int r;
+
+        for (uint32_t i = 0; i < from->keys.n; i++) {
+                r = withheld_add(to, a, from->keys.elements[i].string);
+                if (r < 0)
+                        return r;
+        }
+        to->classes |= from->classes;
+        return 0;
+}
+
 /* Adds a TLV to `dict`. 1 if nothing of it is left to be told, 0 if it is unknown or has bytes left over,
  * -ENOMEM. */
-static int decode_tlv(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a, Value *dict) {
+static int decode_tlv(SchemaTlvs rows, uint16_t vendor, const Tlv *tlv, Arena *a, Withheld *withheld,
+                      Value *dict) {
+        Withheld mine = { .granted = withheld->granted };
+        Cursor c = { .arena = a, .withheld = withheld };
         const SchemaTlv *row;
         Aside aside;
         Value v;
         int exact, r;
 
-        exact = decode_row(rows, vendor, tlv, a, &row, &v, &aside);
+        exact = decode_row(rows, vendor, tlv, a, &mine, &row, &v, &aside);
         if (exact == -EBADMSG)
                 return 0;
         if (exact < 0 || aside.absent)
                 return exact;
-        r = decode_add_field(dict, a, &row->field, &v, &aside);
+        r = withheld_merge(withheld, a, &mine);
+        if (r >= 0)
+                r = decode_withholds(&c, &row->field);
+        if (r == 0)
+                r = decode_add_field(dict, a, &row->field, &v, &aside);
         return r < 0 ? r : exact;
 }
 
@@ -77,10 +99,39 @@ static int add_unknown(Value *unknown, Arena *a, const Tlv *tlv) {
         return 0;
 }
 
-int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
-                   size_t n_tlvs, Arena *a, Value *ret) {
+/* What is left when all the rest was decoded. */
+static int add_rest(Value *dict, Arena *a, const Value *unknown, Withheld *withheld) {
+        static const char key[] = "unknown_tlvs";
+        Value *place;
+        int r;
+
+        if (unknown->n > 0 && !(withheld->granted & ACCESS_SET(ACCESS_RAW))) {
+                r = withheld_add(withheld, a, key);
+                if (r < 0)
+                        return r;
+                withheld->classes |= ACCESS_SET(ACCESS_RAW);
+        } else if (unknown->n > 0) {
+                place = value_dict_add(dict, a, key);
+                if (!place)
+                        return -ENOMEM;
+                *place = *unknown;
+        }
+        if (withheld->keys.n > 0) {
+                place = value_dict_add(dict, a, "withheld");
+                if (!place)
+                        return -ENOMEM;
+                *place = withheld->keys;
+                place->type = VALUE_ARRAY;
+                place->signature = "s";
+        }
+        return 0;
+}
+
+int message_decode_for(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
+                       size_t n_tlvs, AccessSet granted, Arena *a, Value *ret, AccessSet *ret_withheld) {
         SchemaTlvs rows = m ? message_tlvs(m, type) : (SchemaTlvs){};
-        Value dict = { .type = VALUE_DICT }, unknown = { .type = VALUE_TLVS }, *place;
+        Value dict = { .type = VALUE_DICT }, unknown = { .type = VALUE_TLVS };
+        Withheld withheld = { .granted = granted };
         TlvReader reader = tlv_reader(tlvs, n_tlvs);
         bool seen[UINT8_MAX + 1] = {};
         Tlv tlv;
@@ -92,7 +143,7 @@ int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor,
                 else if (type == QMI_RESPONSE && tlv.id == TLV_RESULT)
                         r = tlv.n_bytes == 4;
                 else
-                        r = decode_tlv(rows, vendor, &tlv, a, &dict);
+                        r = decode_tlv(rows, vendor, &tlv, a, &withheld, &dict);
                 if (r == 0)
                         r = add_unknown(&unknown, a, &tlv);
                 if (r < 0)
@@ -107,14 +158,19 @@ int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor,
                         return r;
         }
 
-        if (unknown.n > 0) {
-                place = value_dict_add(&dict, a, "unknown_tlvs");
-                if (!place)
-                        return -ENOMEM;
-                *place = unknown;
-        }
+        r = add_rest(&dict, a, &unknown, &withheld);
+        if (r < 0)
+                return r;
         *ret = dict;
+        *ret_withheld = withheld.classes;
         return 0;
+}
+
+int message_decode(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, const uint8_t *tlvs,
+                   size_t n_tlvs, Arena *a, Value *ret) {
+        AccessSet withheld;
+
+        return message_decode_for(m, type, vendor, tlvs, n_tlvs, ACCESS_ALL, a, ret, &withheld);
 }
 
 /* Whether some field of a TLV, in one of its layouts, is private. */
@@ -150,7 +206,7 @@ void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, 
                   size_t n_tlvs) {
         SchemaTlvs rows = message_tlvs(m, type);
         TlvReader reader = tlv_reader(tlvs, n_tlvs);
-        bool all = m->access == ACCESS_IDENTITY;
+        bool all = ACCESS_SET(m->access) & ACCESS_PRIVATE;
         Arena arena;
         Tlv tlv;
         int r;
@@ -164,7 +220,7 @@ void message_mask(const SchemaMessage *m, QmiMessageType type, uint16_t vendor, 
                 if ((type == QMI_RESPONSE && tlv.id == TLV_RESULT) ||
                     !(all || tlv_has_private(rows, tlv.id)))
                         continue;
-                if (decode_row(rows, vendor, &tlv, &arena, &row, &v, &aside) > 0) {
+                if (decode_row(rows, vendor, &tlv, &arena, NULL, &row, &v, &aside) > 0) {
                         Cursor c = { .next = tlv.bytes,
                                      .left = tlv.n_bytes,
                                      .arena = &arena,

@@ -29,6 +29,17 @@ typedef enum AccessClass {
         _ACCESS_CLASS_INVALID = -EINVAL,
 } AccessClass;
 
+/* Several of them, a bit each. */
+typedef uint32_t AccessSet;
+
+#define ACCESS_SET(c) ((AccessSet) 1 << (c))
+#define ACCESS_ALL    (ACCESS_SET(_ACCESS_CLASS_MAX) - 1)
+
+/* What tells of a person: who, where, with whom, and what is on the SIM. */
+#define ACCESS_PRIVATE                                                                        \
+        (ACCESS_SET(ACCESS_IDENTITY) | ACCESS_SET(ACCESS_LOCATION) | ACCESS_SET(ACCESS_SIM) | \
+         ACCESS_SET(ACCESS_MESSAGING) | ACCESS_SET(ACCESS_VOICE))
+
 /* Which client id a message runs on. */
 typedef enum MessageKind {
         KIND_NONE, /* indications, and CTL, which is the multiplexer's own */

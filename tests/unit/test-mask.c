@@ -35,6 +35,10 @@ int main(void) {
              "01 0600 00 00 00000000");
         /* What ends in the middle of a TLV is none, and still may have half a PIN in it. */
         mask("dms", "uim-verify-pin", QMI_REQUEST, "01 0600 01 04 3132", "00 0000 00 00 0000");
+        /* Where the modem is, of a message that else tells of signal and network. */
+        mask("nas", "get-serving-system", QMI_RESPONSE,
+             "1c 0200 3412 1d 0400 78563412 10 0100 01", /* area code, cell; roaming */
+             "1c 0200 0000 1d 0400 00000000 10 0100 01");
         /* Nothing private in it. */
         mask("nas", "get-signal-info", QMI_RESPONSE, "14 0600 c1 f5 a1ff 7c00", "14 0600 c1 f5 a1ff 7c00");
         return 0;
