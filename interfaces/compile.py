@@ -25,6 +25,7 @@ from model import (
     interface,
     snake,
 )
+from policy import policy
 from schema import load
 from webpage import web_pages
 
@@ -411,6 +412,7 @@ def main() -> int:
             f'--{shell}', type=Path, metavar='OUT', help=f'completion of qmictl in {shell}'
         )
     parser.add_argument('--lua', type=Path, metavar='OUT', help='dissector for Wireshark')
+    parser.add_argument('--policy', type=Path, metavar='OUT', help='actions of polkit')
     parser.add_argument(
         '--common',
         type=Path,
@@ -442,6 +444,8 @@ def main() -> int:
             for s in schema.services
             if interface(s)
         }
+    if args.policy:
+        outputs[args.policy] = policy()
     for folder, emit in ((args.man, man_pages), (args.html, web_pages)):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)

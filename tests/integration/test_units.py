@@ -33,6 +33,7 @@ INSTALLED = {
     "share/man/man1/qmictl.1",
     "share/man/man5/org.qmid1.5",
     "share/man/man8/qmid.8",
+    "share/polkit-1/actions/org.qmid1.policy",
     "share/qmid/qmi.lua",
     "share/zsh/vendor-completions/_qmictl",
     "share/doc/qmid/html/errors.html",
