@@ -97,10 +97,14 @@ void bus_remove_device(Bus *b, Device *device) {
         static const sd_bus_error gone =
                 SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, "the device is gone");
         BusDevice *d = bus_find_device(b, device);
+        Caller *caller;
         int r;
 
         if (!d)
                 return;
+        LIST_FOREACH(caller, &b->callers, entries)
+                bus_checks_fail(caller, d, &gone);
+        bus_forget_grants(b); /* another one may lie where it lay */
         bus_calls_fail(d, NULL, b->detached ? NULL : &gone);
         while (!LIST_EMPTY(&d->clients))
                 bus_client_remove(LIST_FIRST(&d->clients), &gone, gone.message);

@@ -88,6 +88,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         LIST_INIT(&b->devices);
         LIST_INIT(&b->callers);
         b->nobody.name = "";
+        b->group = subject_find_group(QMID_GROUP);
 
         r = sd_bus_open_system(&b->bus);
         if (r < 0)
@@ -101,6 +102,9 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         r = peer_logind_watch(b);
         if (r < 0)
                 return log_error_errno(r, "Cannot ask the bus for logind");
+        r = peer_polkit_watch(b);
+        if (r < 0)
+                return log_error_errno(r, "Cannot ask the bus for polkit");
         r = sd_bus_get_bus_id(b->bus, &id);
         if (r < 0)
                 return log_error_errno(r, "Cannot ask for the id of the bus");
@@ -257,8 +261,10 @@ void bus_fail_calls(Bus *b, const char *reason) {
         Caller *caller;
         BusDevice *d;
 
-        LIST_FOREACH(caller, &b->callers, entries)
+        LIST_FOREACH(caller, &b->callers, entries) {
                 caller_fail_waiting(caller, &error);
+                bus_checks_fail(caller, NULL, &error);
+        }
         LIST_FOREACH(d, &b->devices, entries) {
                 for (c = LIST_FIRST(&d->clients); c; c = next) {
                         next = LIST_NEXT(c, of_device);

@@ -10,6 +10,7 @@
 typedef struct Bus Bus;
 
 #define QMID_BUS_NAME    "org.qmid1"
+#define QMID_GROUP       "qmid" /* its members pass every access class */
 #define QMID_ROOT_PATH   "/org/qmid1"
 #define QMID_DEVICE_PATH "/org/qmid1/device"
 

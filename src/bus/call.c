@@ -5,6 +5,14 @@
 #include "bus/value.h"
 #include "util/log.h"
 
+/* An outcome that waits. */
+typedef struct CallAnswer {
+        RequestOutcome outcome;
+        QmiMessage response, indication;
+        size_t n_bytes;
+        uint8_t bytes[];
+} CallAnswer;
+
 struct BusCall {
         sd_bus_message *message;
         CallStyle style;
@@ -15,10 +23,14 @@ struct BusCall {
         const SchemaMessage *schema;
         uint16_t service, id;
         Request *request;
+        AccessSet granted, known; /* what its caller may see, and of what that is known */
+        Inquiry *inquiry;
+        CallAnswer *answer; /* while it is found out */
         TAILQ_ENTRY(BusCall) of_device, of_caller;
 };
 
 static int call_new(sd_bus_message *m, const CallSpec *spec, BusCall **ret, sd_bus_error *error) {
+        AccessClass access = spec->schema ? (AccessClass) spec->schema->access : ACCESS_RAW;
         Charge charge = bus_charge(spec->device->bus, spec->caller, spec->caller->user, spec->device);
         uint32_t n_bytes = (uint32_t) spec->tlvs->n_bytes;
         BusCall *c;
@@ -44,7 +56,10 @@ static int call_new(sd_bus_message *m, const CallSpec *spec, BusCall **ret, sd_b
                 .schema = spec->schema,
                 .service = spec->service,
                 .id = spec->message,
+                .granted =
+                        spec->caller->trusted ? ACCESS_ALL : ACCESS_SET(ACCESS_STATUS) | ACCESS_SET(access),
         };
+        c->known = c->granted;
         TAILQ_INSERT_TAIL(&c->device->calls, c, of_device);
         TAILQ_INSERT_TAIL(&c->caller->calls, c, of_caller);
         bus_begin_call(c->device->bus);
@@ -58,6 +73,13 @@ give_call:
         return r;
 }
 
+static CallAnswer *answer_free(CallAnswer *a) {
+        if (a)
+                explicit_bzero(a->bytes, a->n_bytes);
+        free(a);
+        return NULL;
+}
+
 static BusCall *call_free(BusCall *c) {
         Charge charge;
         Bus *b;
@@ -67,6 +89,8 @@ static BusCall *call_free(BusCall *c) {
         b = c->device->bus;
         charge = bus_charge(b, c->caller, c->caller->user, c->device);
         request_cancel(c->request);
+        bus_inquiry_cancel(c->inquiry);
+        answer_free(c->answer);
         if (c->client) {
                 c->client->n_calls--;
                 bus_client_unhold(c->client, c->caller);
@@ -95,26 +119,44 @@ static void call_finish(BusCall *c, int r, sd_bus_message *reply, const sd_bus_e
         call_free(c);
 }
 
-/* Decodes the response and, where the result came as an indication, what that has, into one dictionary. */
-static int call_decode(BusCall *c, const RequestOutcome *o, Arena *a, Value *ret) {
-        uint16_t vendor = mux_get_vendor(device_get_mux(c->device->device));
-        Value result;
+/* The keys in both. */
+static int merge_withheld(Value *to, Arena *a, const Value *from) {
+        Value *all;
+        uint32_t n = to->n;
+
+        all = arena_alloc(a, (n + from->n) * sizeof(Value));
+        if (!all)
+                return -ENOMEM;
+        memcpy(all, to->elements, n * sizeof(Value));
+        for (uint32_t i = 0; i < from->n; i++) {
+                uint32_t k = 0;
+
+                while (k < to->n && !streq(all[k].string, from->elements[i].string))
+                        k++;
+                if (k == to->n)
+                        all[n++] = from->elements[i];
+        }
+        to->elements = all;
+        to->n = n;
+        return 0;
+}
+
+/* What the indication has, over what the response has. */
+static int merge(Value *to, Arena *a, const Value *from) {
         int r;
 
-        r = message_decode(c->schema, QMI_RESPONSE, vendor, o->response->tlvs, o->response->n_tlvs, a, ret);
-        if (r < 0 || !o->indication)
-                return r;
+        for (uint32_t i = 0; i < from->n; i++) {
+                const ValueEntry *e = &from->entries[i];
+                Value *v = (Value *) (uintptr_t) value_dict_get(to, e->key);
 
-        r = message_decode(&schema_messages[c->schema->result], QMI_INDICATION, vendor, o->indication->tlvs,
-                           o->indication->n_tlvs, a, &result);
-        if (r < 0)
-                return r;
-        for (uint32_t i = 0; i < result.n; i++) {
-                const ValueEntry *e = &result.entries[i];
-                Value *v = (Value *) (uintptr_t) value_dict_get(ret, e->key);
-
+                if (v && streq(e->key, "withheld")) {
+                        r = merge_withheld(v, a, &e->value);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
                 if (!v)
-                        v = value_dict_add(ret, a, e->key);
+                        v = value_dict_add(to, a, e->key);
                 if (!v)
                         return -ENOMEM;
                 *v = e->value;
@@ -122,18 +164,42 @@ static int call_decode(BusCall *c, const RequestOutcome *o, Arena *a, Value *ret
         return 0;
 }
 
+/* Decodes the response and, where the result came as an indication, what that has, into one dictionary.
+ * `ret_withheld`: the classes of what is not in it. */
+static int call_decode(BusCall *c, const RequestOutcome *o, Arena *a, Value *ret, AccessSet *ret_withheld) {
+        uint16_t vendor = mux_get_vendor(device_get_mux(c->device->device));
+        AccessSet more;
+        Value result;
+        int r;
+
+        r = message_decode_for(c->schema, QMI_RESPONSE, vendor, o->response->tlvs, o->response->n_tlvs,
+                               c->granted, a, ret, ret_withheld);
+        if (r < 0 || !o->indication)
+                return r;
+
+        r = message_decode_for(&schema_messages[c->schema->result], QMI_INDICATION, vendor,
+                               o->indication->tlvs, o->indication->n_tlvs, c->granted, a, &result, &more);
+        if (r < 0)
+                return r;
+        *ret_withheld |= more;
+        return merge(ret, a, &result);
+}
+
+/* `ret_unknown`: there is no reply, as it is not known whether the caller has these classes. */
 static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *title, sd_bus_message **ret,
-                           sd_bus_error *error) {
+                           AccessSet *ret_unknown, sd_bus_error *error) {
         int code = tlv_result(o->response->tlvs, o->response->n_tlvs), r;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         bool private = c->schema->flags & SCHEMA_HAS_PRIVATE;
+        AccessSet withheld;
         const char *symbol;
         char number[16];
         Arena arena;
         Value dict;
 
+        *ret_unknown = 0;
         arena_init(&arena);
-        r = call_decode(c, o, &arena, &dict);
+        r = call_decode(c, o, &arena, &dict, &withheld);
         if (r < 0)
                 goto finish;
 
@@ -143,6 +209,9 @@ static int call_reply_dict(BusCall *c, const RequestOutcome *o, const char *titl
                         r = bus_error_append_tries(error, o->tries);
                 goto finish;
         }
+        *ret_unknown = withheld & ~c->known;
+        if (*ret_unknown)
+                goto finish;
         r = sd_bus_message_new_method_return(c->message, &reply);
         if (r < 0)
                 goto finish;
@@ -205,6 +274,72 @@ static int call_reply_raw(BusCall *c, const RequestOutcome *o, const char *title
         return 0;
 }
 
+/* Keeps the outcome. */
+static int call_keep_answer(BusCall *c, const RequestOutcome *o) {
+        size_t n_response = o->response->n_tlvs, n_indication = o->indication ? o->indication->n_tlvs : 0;
+        CallAnswer *a;
+
+        if (c->answer) /* this is it */
+                return 0;
+        a = malloc(sizeof(*a) + n_response + n_indication);
+        if (!a)
+                return -ENOMEM;
+        *a = (CallAnswer){ .outcome = *o, .response = *o->response, .n_bytes = n_response + n_indication };
+        memcpy(a->bytes, o->response->tlvs, n_response);
+        a->response.tlvs = a->bytes;
+        a->outcome.response = &a->response;
+        if (o->indication) {
+                a->indication = *o->indication;
+                memcpy(a->bytes + n_response, o->indication->tlvs, n_indication);
+                a->indication.tlvs = a->bytes + n_response;
+                a->outcome.indication = &a->indication;
+        }
+        c->answer = a;
+        return 0;
+}
+
+static void call_on_done(const RequestOutcome *o, void *userdata);
+
+static void call_on_known(AccessSet granted, void *userdata) {
+        BusCall *c = userdata;
+
+        c->inquiry = NULL;
+        c->granted |= granted;
+        call_on_done(&c->answer->outcome, c);
+}
+
+/* Finds out whether the caller may see what the answer has. 1; 0: not yet, it waits. */
+static int call_inquire(BusCall *c, const RequestOutcome *o, AccessSet classes) {
+        AccessTarget target = {
+                .device = c->device,
+                .type = ACCESS_TO_REQUEST,
+                .service = c->service,
+                .message = c->id,
+                .schema = c->schema,
+        };
+        AccessSet granted;
+        int r;
+
+        c->known |= classes;
+        r = bus_inquire(c->caller, &target, classes, call_on_known, c, &granted, &c->inquiry);
+        if (r > 0)
+                c->granted |= granted;
+        return r == 0 ? call_keep_answer(c, o) : r;
+}
+
+static int call_reply_seen(BusCall *c, const RequestOutcome *o, const char *title, sd_bus_message **ret,
+                           sd_bus_error *error) {
+        AccessSet unknown;
+        int r;
+
+        do {
+                r = call_reply_dict(c, o, title, ret, &unknown, error);
+                if (r >= 0 && unknown)
+                        r = call_inquire(c, o, unknown);
+        } while (r > 0 && unknown);
+        return r;
+}
+
 static void call_on_done(const RequestOutcome *o, void *userdata) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -218,12 +353,82 @@ static void call_on_done(const RequestOutcome *o, void *userdata) {
         if (o->state != REQUEST_ANSWERED) {
                 r = bus_error_set_outcome(&error, title, o);
                 if (o->state == REQUEST_NO_CLIENT && o->error == QMI_ERROR_CLIENT_IDS_EXHAUSTED)
-                        bus_error_append_holders(&error, c->device, c->service);
+                        bus_error_append_holders(&error, c->device, c->service, c->caller);
         } else if (c->style == CALL_RAW)
                 r = call_reply_raw(c, o, title, &reply, &error);
         else
-                r = call_reply_dict(c, o, title, &reply, &error);
+                r = call_reply_seen(c, o, title, &reply, &error);
+        if (r >= 0 && c->inquiry)
+                return;
         call_finish(c, r, reply, &error);
+}
+
+/* What no class makes good. As bus_client_check(). */
+static int call_check(const CallSpec *spec, const char *title, sd_bus_error *error) {
+        const BusClient *c = spec->client;
+
+        if (spec->schema && spec->schema->kind == KIND_SESSION && (!c || c->implicit))
+                return sd_bus_error_setf(
+                        error, QMID_ERROR_INVALID_ARGUMENT,
+                        "%s: belongs to a data call and needs a client of its own: call it on the "
+                        "object that Device.OpenClient gives",
+                        title);
+        return c ? bus_client_check(spec->client, spec->caller, error) : 0;
+}
+
+/* Classes that fields of the request need beside that of the message: who sets them must be allowed to know
+ * them. */
+static int call_classes(const CallSpec *spec, AccessSet *ret) {
+        uint16_t vendor = mux_get_vendor(device_get_mux(spec->device->device));
+        Arena arena;
+        Value dict;
+        int r;
+
+        *ret = 0;
+        if (!spec->schema || spec->caller->trusted)
+                return 0;
+        arena_init(&arena);
+        r = message_decode_for(spec->schema, QMI_REQUEST, vendor, spec->tlvs->bytes, spec->tlvs->n_bytes,
+                               ACCESS_SET(ACCESS_STATUS) | ACCESS_SET(ACCESS_RAW), &arena, &dict, ret);
+        arena_erase(&arena);
+        return r;
+}
+
+int bus_call_authorize(sd_bus_message *m, sd_bus_message_handler_t handler, const CallSpec *spec,
+                       sd_bus_error *error) {
+        AccessTarget target = {
+                .device = spec->device,
+                .type = ACCESS_TO_REQUEST,
+                .service = spec->service,
+                .message = spec->message,
+                .schema = spec->schema,
+        };
+        char buffer[MESSAGE_TITLE_MAX];
+        AccessSet classes;
+        const char *title;
+        int r, others;
+
+        title = service_message_title(spec->schema, spec->service, spec->message, buffer, sizeof(buffer));
+        others = call_check(spec, title, error);
+        if (others < 0)
+                return others;
+        r = bus_require_access(m, handler, spec->caller, &target,
+                               spec->schema ? (AccessClass) spec->schema->access : ACCESS_RAW, error);
+        if (r > 0 && others > 0)
+                r = bus_require_access(m, handler, spec->caller, &target, ACCESS_CLIENTS, error);
+        if (r <= 0)
+                return r;
+        r = call_classes(spec, &classes);
+        if (r < 0)
+                return r;
+        for (AccessClass i = ACCESS_STATUS; i < _ACCESS_CLASS_MAX; i++) {
+                if (!(classes & ACCESS_SET(i)))
+                        continue;
+                r = bus_require_access(m, handler, spec->caller, &target, i, error);
+                if (r <= 0)
+                        return r;
+        }
+        return 1;
 }
 
 /* Which client the request runs on: that of the object, else as the kind of the message says. */
@@ -234,17 +439,6 @@ static int call_choose_client(const CallSpec *spec, const char *title, BusClient
         BusClient *c = spec->client;
         int r;
 
-        if (c) {
-                r = bus_client_check(c, spec->caller, error);
-                if (r < 0)
-                        return r;
-        }
-        if (kind == KIND_SESSION && (!c || c->implicit))
-                return sd_bus_error_setf(
-                        error, QMID_ERROR_INVALID_ARGUMENT,
-                        "%s: belongs to a data call and needs a client of its own: call it on the "
-                        "object that Device.OpenClient gives",
-                        title);
         if (!c && (kind == KIND_QUERY || kind == KIND_COMMAND)) {
                 r = mux_get_shared_client(mux, spec->service, ret);
                 return r < 0 ? bus_error_set_mux(error, mux, title, r) : 0;
@@ -339,12 +533,12 @@ bool bus_calls_cancel(BusDevice *d, Caller *caller, const SchemaMessage *schema)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         BusCall *c;
 
+        sd_bus_error_setf(&error, QMID_ERROR_QMI_PREFIX "Aborted", "%s: cancelled by its caller",
+                          schema_string(schema->name));
         TAILQ_FOREACH(c, &caller->calls, of_caller)
                 if (c->device == d && c->schema == schema) {
-                        sd_bus_error_setf(&error, QMID_ERROR_QMI_PREFIX "Aborted",
-                                          "%s: cancelled by its caller", schema_string(schema->name));
                         call_end(c, &error);
                         return true;
                 }
-        return false;
+        return bus_checks_cancel(d, caller, schema, &error);
 }

@@ -42,6 +42,7 @@ static int caller_new(Bus *b, const char *name, Caller **ret) {
         LIST_INIT(&c->clients);
         LIST_INIT(&c->traces);
         LIST_INIT(&c->inhibitors);
+        TAILQ_INIT(&c->checks);
         LIST_INSERT_HEAD(&b->callers, c, entries);
         *ret = c;
         return 0;
@@ -53,8 +54,7 @@ const char *caller_get_program(const Caller *c) {
 
 /* ---- calls that wait ---- */
 
-/* The reply of a handler that is not called by sd-bus. */
-static void reply_failure(sd_bus_message *m, int r, const sd_bus_error *error) {
+void caller_reply_failure(sd_bus_message *m, int r, const sd_bus_error *error) {
         r = sd_bus_error_is_set(error) ? sd_bus_reply_method_error(m, error)
                                        : sd_bus_reply_method_errno(m, r, NULL);
         if (r < 0)
@@ -95,17 +95,16 @@ static int caller_wait(Caller *c, sd_bus_message *m, sd_bus_message_handler_t ha
         return 0;
 }
 
-/* As if it had just come: its object is looked for anew. */
-static int handle(Bus *b, const WaitingCall *w, sd_bus_error *error) {
-        const char *path = sd_bus_message_get_path(w->message);
+int caller_handle(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(m);
         BusObject *o;
         int r;
 
         if (!bus_find_object(b, path, &o))
                 return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
                                          path);
-        r = sd_bus_message_rewind(w->message, true);
-        return r < 0 ? r : w->handler(w->message, o, error);
+        r = sd_bus_message_rewind(m, true);
+        return r < 0 ? r : handler(m, o, error);
 }
 
 static void caller_handle_waiting(Caller *c) {
@@ -115,9 +114,9 @@ static void caller_handle_waiting(Caller *c) {
                 _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
                 int r;
 
-                r = handle(c->bus, w, &error);
+                r = caller_handle(c->bus, w->message, w->handler, &error);
                 if (r < 0 || sd_bus_error_is_set(&error))
-                        reply_failure(w->message, r, &error);
+                        caller_reply_failure(w->message, r, &error);
                 waiting_call_done(c->bus, w);
         }
 }
@@ -126,7 +125,7 @@ void caller_fail_waiting(Caller *c, const sd_bus_error *error) {
         WaitingCall *w;
 
         while ((w = caller_take_waiting(c))) {
-                reply_failure(w->message, -EIO, error);
+                caller_reply_failure(w->message, -EIO, error);
                 waiting_call_done(c->bus, w);
         }
 }
@@ -162,8 +161,33 @@ static void caller_read_program(Caller *c, uint32_t pid) {
         fclose(f);
 }
 
-static int read_credentials(sd_bus_message *m, uint32_t *ret_uid, uint32_t *ret_pid) {
-        uint32_t uid = UID_UNKNOWN, pid = 0;
+typedef struct Credentials {
+        uint32_t uid, pid;
+        bool trusted;
+} Credentials;
+
+/* Groups are in the answer where the bus knows them; it says the primary one, too. */
+static int read_groups(sd_bus_message *m, const uint32_t **ret, size_t *ret_n) {
+        const void *array;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'v', "au");
+        if (r >= 0)
+                r = sd_bus_message_read_array(m, 'u', &array, &size);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        *ret = array;
+        *ret_n = size / sizeof(uint32_t);
+        return 0;
+}
+
+static int read_credentials(sd_bus_message *m, gid_t group, Credentials *ret) {
+        uint32_t uid = SUBJECT_UID_UNKNOWN, pid = 0;
+        const uint32_t *groups = NULL;
+        size_t n_groups = 0;
         const char *key;
         int r;
 
@@ -178,6 +202,8 @@ static int read_credentials(sd_bus_message *m, uint32_t *ret_uid, uint32_t *ret_
                         r = sd_bus_message_read(m, "v", "u", &uid);
                 else if (streq(key, "ProcessID"))
                         r = sd_bus_message_read(m, "v", "u", &pid);
+                else if (streq(key, "UnixGroupIDs"))
+                        r = read_groups(m, &groups, &n_groups);
                 else
                         r = sd_bus_message_skip(m, "v");
                 if (r >= 0)
@@ -187,14 +213,17 @@ static int read_credentials(sd_bus_message *m, uint32_t *ret_uid, uint32_t *ret_
         }
         if (r < 0)
                 return r;
-        *ret_uid = uid;
-        *ret_pid = pid;
+        *ret = (Credentials){
+                .uid = uid,
+                .pid = pid,
+                .trusted = subject_is_trusted(uid, groups, n_groups, group),
+        };
         return 0;
 }
 
 static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-        uint32_t uid, pid;
+        Credentials credentials;
         Caller *c = userdata;
         int r;
 
@@ -209,16 +238,17 @@ static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (sd_bus_message_is_method_error(m, NULL))
                 r = sd_bus_error_copy(&e, sd_bus_message_get_error(m));
         else
-                r = read_credentials(m, &uid, &pid);
+                r = read_credentials(m, c->bus->group, &credentials);
         if (r >= 0)
-                r = user_get(c->bus, uid, &c->user);
+                r = user_get(c->bus, credentials.uid, &c->user);
         if (r < 0) { /* its next call asks again */
                 log_warning_errno(r, "Cannot ask the bus who %s is", c->name);
                 sd_bus_error_set_errno(&e, r);
                 caller_fail_waiting(c, &e);
                 return 0;
         }
-        caller_read_program(c, pid);
+        c->trusted = credentials.trusted;
+        caller_read_program(c, credentials.pid);
         bus_inhibitors_rename(c);
         caller_handle_waiting(c);
         return 0;
@@ -304,6 +334,7 @@ Caller *caller_free(Caller *c) {
                 return NULL;
         while ((w = caller_take_waiting(c)))
                 waiting_call_done(c->bus, w);
+        bus_checks_drop(c);
         bus_calls_drop(c);
         while (!LIST_EMPTY(&c->traces))
                 bus_trace_close(LIST_FIRST(&c->traces));
@@ -316,6 +347,7 @@ Caller *caller_free(Caller *c) {
                 else
                         bus_client_remove(client, NULL, NULL);
         }
+        grants_forget(&c->grants);
         sd_bus_slot_unref(c->credentials);
         tdelete(c, &c->bus->caller_tree, compare);
         LIST_REMOVE(c, entries);

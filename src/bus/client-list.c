@@ -8,6 +8,8 @@
 typedef struct Listing {
         BusDevice *device;
         sd_bus_message *reply;
+        const User *user;
+        bool all;
         int result;
 } Listing;
 
@@ -20,21 +22,31 @@ static BusClient *find(BusDevice *d, const Client *client) {
         return NULL;
 }
 
-static int append_of_bus(sd_bus_message *reply, const BusClient *c) {
+/* What the objects on the bus do not tell everybody. */
+static int append_others(sd_bus_message *reply, Client *client, const BusClient *c) {
         int r;
 
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "persist", "b", c->persist, "socket", "b",
-                                  c->socket != NULL, "lost_indications", "t", c->n_lost);
-        if (r >= 0 && c->published)
-                r = sd_bus_message_append(reply, "{sv}", "path", "o", c->path);
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}", "owner", "s",
+                                  client_get_owner(client)->name, "program", "s",
+                                  caller_get_program(c ? bus_client_get_listener(c) : NULL), "requests", "t",
+                                  client_get_n_requests(client), "since", "t", client_get_since_usec(client),
+                                  "pending", "u", (uint32_t) client_get_n_pending(client));
+        if (r >= 0 && c)
+                r = sd_bus_message_append(reply, "{sv}{sv}", "socket", "b", c->socket != NULL,
+                                          "lost_indications", "t", c->n_lost);
         return r;
 }
 
-static int append_client(BusDevice *d, sd_bus_message *reply, Client *client) {
+static int append_withheld(sd_bus_message *reply, const BusClient *c) {
+        return sd_bus_message_append(reply, "{sv}", "withheld", "as", c ? 7 : 5, "owner", "program",
+                                     "requests", "since", "pending", "socket", "lost_indications");
+}
+
+static int append_client(const Listing *l, Client *client) {
         uint16_t id = client_get_service(client);
-        const SchemaService *s = schema_service_by_id(id, mux_get_vendor(device_get_mux(d->device)));
-        const BusClient *c = find(d, client);
-        const Caller *owner = c ? bus_client_get_listener(c) : NULL;
+        const SchemaService *s = schema_service_by_id(id, mux_get_vendor(device_get_mux(l->device->device)));
+        const BusClient *c = find(l->device, client);
+        sd_bus_message *reply = l->reply;
         char number[16];
         int r;
 
@@ -42,27 +54,29 @@ static int append_client(BusDevice *d, sd_bus_message *reply, Client *client) {
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(
-                reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "service", "s",
-                s ? schema_string(s->name) : number, "client_id", "y", client_get_id(client), "owner", "s",
-                client_get_owner(client)->name, "program", "s", caller_get_program(owner), "requests", "t",
-                client_get_n_requests(client), "since", "t", client_get_since_usec(client), "implicit", "b",
-                c && c->implicit, "lingering", "b", client_is_lingering(client), "pending", "u",
-                (uint32_t) client_get_n_pending(client));
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "service", "s",
+                                  s ? schema_string(s->name) : number, "client_id", "y",
+                                  client_get_id(client), "implicit", "b", c && c->implicit, "lingering", "b",
+                                  client_is_lingering(client));
         if (r >= 0 && c)
-                r = append_of_bus(reply, c);
+                r = sd_bus_message_append(reply, "{sv}", "persist", "b", c->persist);
+        if (r >= 0 && c && c->published)
+                r = sd_bus_message_append(reply, "{sv}", "path", "o", c->path);
+        if (r >= 0)
+                r = l->all || (c && user_is_allowed(l->user, c->user)) ? append_others(reply, client, c)
+                                                                       : append_withheld(reply, c);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static bool on_client(Client *client, void *userdata) {
         Listing *l = userdata;
 
-        l->result = append_client(l->device, l->reply, client);
+        l->result = append_client(l, client);
         return l->result >= 0;
 }
 
-int bus_append_clients(BusDevice *d, sd_bus_message *reply) {
-        Listing l = { .device = d, .reply = reply };
+int bus_append_clients(BusDevice *d, sd_bus_message *reply, const User *user, bool all) {
+        Listing l = { .device = d, .reply = reply, .user = user, .all = all };
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "a{sv}");
@@ -88,10 +102,15 @@ typedef struct Holder {
 typedef struct Census {
         BusDevice *device;
         uint16_t service;
+        const Caller *caller; /* to be told */
         Holder holders[HOLDERS_MAX];
         size_t n_holders;
         unsigned n_others;
 } Census;
+
+static bool may_be_told(const Caller *caller, const BusClient *c) {
+        return caller && (caller->trusted || (c && user_is_allowed(caller->user, c->user)));
+}
 
 static bool count_client(Client *client, void *userdata) {
         Census *census = userdata;
@@ -102,6 +121,11 @@ static bool count_client(Client *client, void *userdata) {
 
         if (client_get_service(client) != census->service || client_get_id(client) == 0)
                 return true;
+        c = find(census->device, client);
+        if (!may_be_told(census->caller, c)) {
+                census->n_others++;
+                return true;
+        }
         for (h = census->holders; h < census->holders + census->n_holders; h++)
                 if (h->owner == owner && h->lingering == lingering)
                         break;
@@ -111,7 +135,6 @@ static bool count_client(Client *client, void *userdata) {
         }
         if (h == census->holders + census->n_holders) {
                 census->n_holders++;
-                c = find(census->device, client);
                 *h = (Holder){
                         .owner = owner,
                         .lingering = lingering,
@@ -122,8 +145,8 @@ static bool count_client(Client *client, void *userdata) {
         return true;
 }
 
-void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t service) {
-        Census census = { .device = d, .service = service };
+void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t service, const Caller *caller) {
+        Census census = { .device = d, .service = service, .caller = caller };
         char text[1024] = "";
         sd_bus_error e = SD_BUS_ERROR_NULL;
         size_t n = 0;
@@ -139,7 +162,8 @@ void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t servic
                                        *h->program ? " (" : "", h->program, *h->program ? ")" : "", h->n);
         }
         if (census.n_others > 0 && n < sizeof(text))
-                (void) snprintf(text + n, sizeof(text) - n, ", others %u", census.n_others);
+                (void) snprintf(text + n, sizeof(text) - n, "%sothers %u", n > 0 ? ", " : "",
+                                census.n_others);
         if (!*text)
                 return;
         sd_bus_error_setf(&e, error->name, "%s (held by: %s)", error->message, text);

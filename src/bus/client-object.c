@@ -46,8 +46,14 @@ static int get_lost(sd_bus *bus, const char *path, const char *interface, const 
 
 /* What each method begins with: the caller, the options of which there are none, the right to it. As
  * caller_require(). */
-static int begin(sd_bus_message *m, BusClient *c, sd_bus_message_handler_t handler, Caller **ret,
-                 sd_bus_error *error) {
+static int begin(sd_bus_message *m, BusClient *c, sd_bus_message_handler_t handler, AccessDoor door,
+                 AccessClass access, Caller **ret, sd_bus_error *error) {
+        const AccessTarget target = {
+                .device = c->device,
+                .type = ACCESS_TO_DOOR,
+                .service = client_get_service(c->client),
+                .message = (uint16_t) door,
+        };
         Caller *caller;
         int r;
 
@@ -58,7 +64,13 @@ static int begin(sd_bus_message *m, BusClient *c, sd_bus_message_handler_t handl
         if (r < 0)
                 return r;
         r = bus_client_check(c, caller, error);
-        if (r < 0)
+        if (r > 0)
+                r = bus_require_access(m, handler, caller, &target, ACCESS_CLIENTS, error);
+        else if (r == 0)
+                r = 1;
+        if (r > 0)
+                r = bus_require_access(m, handler, caller, &target, access, error);
+        if (r <= 0)
                 return r;
         *ret = caller;
         return 1;
@@ -71,7 +83,7 @@ static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error
         Caller *caller;
         int r;
 
-        r = begin(m, c, method_release, &caller, error);
+        r = begin(m, c, method_release, DOOR_RELEASE, ACCESS_STATUS, &caller, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         bus_client_remove(c, &released, "its owner released it");
@@ -83,7 +95,7 @@ static int method_claim(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Caller *caller;
         int r;
 
-        r = begin(m, c, method_claim, &caller, error);
+        r = begin(m, c, method_claim, DOOR_CLAIM, ACCESS_STATUS, &caller, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = bus_client_claim(c, caller, error);
@@ -97,7 +109,7 @@ static int method_open_socket(sd_bus_message *m, void *userdata, sd_bus_error *e
         Caller *caller;
         int r, fd;
 
-        r = begin(m, c, method_open_socket, &caller, error);
+        r = begin(m, c, method_open_socket, DOOR_OPEN_SOCKET, ACCESS_RAW, &caller, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = bus_socket_open(c, caller, &fd, error);

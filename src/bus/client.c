@@ -41,6 +41,7 @@ int bus_client_new(BusDevice *d, Caller *caller, User *user, uint64_t number, Bu
         c->device = d;
         c->caller = caller;
         c->user = user_ref(user);
+        STAILQ_INIT(&c->held);
         LIST_INSERT_HEAD(&d->clients, c, of_device);
         if (caller)
                 LIST_INSERT_HEAD(&caller->clients, c, of_caller);
@@ -53,6 +54,7 @@ int bus_client_new(BusDevice *d, Caller *caller, User *user, uint64_t number, Bu
 void bus_client_free(BusClient *c) {
         Charge charge = bus_charge(c->device->bus, c->caller, c->user, c->device);
 
+        bus_indications_drop(c);
         share_give(&charge, SHARE_CLIENTS, 1);
         tdelete(c, &c->device->bus->client_tree, compare);
         LIST_REMOVE(c, of_device);
@@ -174,7 +176,7 @@ static void on_allocated(Client *client, int error, void *userdata) {
         if (error > 0) {
                 bus_error_set_qmi(&e, "allocating a client id", (uint16_t) error, NULL, NULL);
                 if (error == QMI_ERROR_CLIENT_IDS_EXHAUSTED)
-                        bus_error_append_holders(&e, c->device, client_get_service(client));
+                        bus_error_append_holders(&e, c->device, client_get_service(client), c->caller);
         } else if (error == -ETIMEDOUT)
                 sd_bus_error_set(&e, QMID_ERROR_TIMEOUT, "the modem did not give a client id in time");
         else
@@ -189,7 +191,7 @@ static void on_indication(Client *client, const QmiMessage *m, bool broadcast, v
         if (c->socket)
                 bus_socket_emit_indication(c->socket, m);
         else if (bus_client_get_listener(c))
-                service_emit_indication(c, m);
+                bus_indication_emit(c, m);
         else
                 bus_client_count_lost(c);
 }
@@ -334,14 +336,11 @@ int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error) {
         if (c->caller)
                 return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER, "%s belongs to %s", c->path,
                                          c->caller->name);
-        if (!user_is_allowed(caller->user, c->user))
-                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER,
-                                         "%s belongs to nobody, and is for the user who made it", c->path);
         if (c->holder && c->holder != caller)
                 return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER,
                                          "%s belongs to %s until its call is answered", c->path,
                                          c->holder->name);
-        return 0;
+        return !user_is_allowed(caller->user, c->user);
 }
 
 int bus_client_hold(BusClient *c, Caller *caller) {
@@ -362,6 +361,7 @@ int bus_client_hold(BusClient *c, Caller *caller) {
 void bus_client_unhold(BusClient *c, Caller *caller) {
         if (!c->holder || --c->n_held > 0)
                 return;
+        bus_indications_drop(c);
         (void) client_set_owner(c->client, &caller->owner, &c->device->bus->nobody);
         c->holder = NULL;
 }
@@ -381,6 +381,7 @@ int bus_client_claim(BusClient *c, Caller *caller, sd_bus_error *error) {
                 return r;
         }
         bus_socket_close(c->socket);
+        bus_indications_drop(c);
         c->holder = NULL;
         c->n_held = 0;
         c->caller = caller;
@@ -395,6 +396,7 @@ void bus_client_disown(BusClient *c) {
 
         (void) client_set_owner(c->client, &c->caller->owner, &c->device->bus->nobody);
         share_give(&charge, SHARE_CLIENTS, 1);
+        bus_indications_drop(c);
         if (c->socket)
                 bus_socket_disown(c->socket, c->caller);
         LIST_REMOVE(c, of_caller);

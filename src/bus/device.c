@@ -210,6 +210,8 @@ static int read_flag(const Value *options, const char *key, bool *ret, sd_bus_er
         return 0;
 }
 
+static int method_request(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWriter *w,
                    sd_bus_error *error) {
         const char *service, *message;
@@ -238,8 +240,10 @@ static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, Tl
         spec.service = schema_services[spec.schema->service].id;
         spec.message = spec.schema->id;
         r = service_encode(spec.schema, d, &dict, w, error);
-        if (r < 0)
-                return r;
+        if (r >= 0)
+                r = bus_call_authorize(m, method_request, &spec, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         return bus_call_start(m, &spec, error);
 }
 
@@ -255,11 +259,13 @@ static int method_request(sd_bus_message *m, void *userdata, sd_bus_error *error
                 return r < 0 ? r : 1;
         arena_init(&arena);
         r = request(m, d, caller, &arena, &w, error);
-        bus_erase_body(m);
+        bus_erase_handled(caller, m);
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r;
 }
+
+static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 static int call(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWriter *w,
                 sd_bus_error *error) {
@@ -292,6 +298,9 @@ static int call(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWr
                 if (r < 0)
                         return r;
         }
+        r = bus_call_authorize(m, method_call, &spec, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         return bus_call_start(m, &spec, error);
 }
 
@@ -307,7 +316,7 @@ static int method_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r < 0 ? r : 1;
         arena_init(&arena);
         r = call(m, d, caller, &arena, &w, error);
-        bus_erase_body(m);
+        bus_erase_handled(caller, m);
         arena_erase(&arena);
         tlv_writer_erase(&w);
         return r == -EMSGSIZE ? sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
@@ -371,26 +380,27 @@ static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *e
         return r < 0 ? r : 1;
 }
 
+/* Anybody may, but not all see all; it shows what the same caller has asked for before. */
 static int method_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         BusDevice *d = ((BusObject *) userdata)->device;
+        const AccessTarget target = { .device = d, .type = ACCESS_TO_DOOR, .message = DOOR_LIST_CLIENTS };
         Caller *caller;
-        int r;
+        int r, all;
 
-        /* Anybody may; but it shows what the same caller has asked for before. */
         r = caller_require(d->bus, m, method_list_clients, &caller, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
+        all = bus_ask_access(m, method_list_clients, caller, &target, ACCESS_CLIENTS, error);
+        if (all == 0 || (all < 0 && all != -EACCES) || sd_bus_error_is_set(error))
+                return all == 0 ? 1 : all;
         r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = bus_append_clients(d, reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        if (r >= 0)
+                r = bus_append_clients(d, reply, caller->user, all > 0);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 /* The message has a descriptor of its own; if it does not, what is behind it ends with this one. */
@@ -404,6 +414,7 @@ static int reply_descriptor(sd_bus_message *m, int fd) {
 
 static int method_open_trace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d = ((BusObject *) userdata)->device;
+        const AccessTarget target = { .device = d, .type = ACCESS_TO_DOOR, .message = DOOR_OPEN_TRACE };
         _cleanup_(arena_done) Arena arena;
         Caller *caller;
         bool unmasked;
@@ -420,12 +431,18 @@ static int method_open_trace(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = read_flag(&options, "unmasked", &unmasked, error);
         if (r < 0)
                 return r;
+        r = bus_require_access(m, method_open_trace, caller, &target, ACCESS_RAW, error);
+        if (r > 0 && unmasked) /* it has what others send: their codes, too */
+                r = bus_require_access(m, method_open_trace, caller, &target, ACCESS_CLIENTS, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = bus_trace_open(d, caller, unmasked, &fd, error);
         return r < 0 ? r : reply_descriptor(m, fd);
 }
 
 static int method_inhibit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusDevice *d = ((BusObject *) userdata)->device;
+        const AccessTarget target = { .device = d, .type = ACCESS_TO_DOOR, .message = DOOR_INHIBIT };
         const char *reason;
         Caller *caller;
         int r, fd;
@@ -446,6 +463,9 @@ static int method_inhibit(sd_bus_message *m, void *userdata, sd_bus_error *error
                 if ((uint8_t) *p < ' ' || *p == 0x7F)
                         return sd_bus_error_set(error, QMID_ERROR_INVALID_ARGUMENT,
                                                 "reason: must be one line of text");
+        r = bus_require_access(m, method_inhibit, caller, &target, ACCESS_CONFIGURATION, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = bus_inhibitor_open(d, caller, reason, &fd, error);
         return r < 0 ? r : reply_descriptor(m, fd);
 }

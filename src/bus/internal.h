@@ -3,6 +3,8 @@
 
 #include <sys/queue.h>
 
+#include "access/grants.h"
+#include "access/subject.h"
 #include "bus/bus.h"
 #include "bus/error.h"
 #include "bus/share.h"
@@ -19,6 +21,10 @@ typedef struct BusSocket BusSocket;
 typedef struct BusTrace BusTrace;
 typedef struct BusInhibitor BusInhibitor;
 typedef struct ServiceFace ServiceFace;
+typedef struct AccessCheck AccessCheck;
+typedef struct Inquiry Inquiry;
+typedef struct PolkitQuestion PolkitQuestion;
+typedef struct HeldIndication HeldIndication;
 typedef TAILQ_HEAD(BusCallQueue, BusCall) BusCallQueue;
 
 /* What stands behind a path below /org/qmid1/device: a device, or a client of it. */
@@ -45,6 +51,8 @@ struct Bus {
         unsigned n_calls; /* that wait for an answer, whatever for */
         unsigned n_held;  /* clients, traces, inhibitors */
         Owner nobody;     /* of persistent clients without an owner */
+        gid_t group;      /* whose members pass every class; SUBJECT_NO_GROUP */
+        uint64_t n_questions, polkit_generation;
         LIST_HEAD(, BusDevice) devices;
         LIST_HEAD(, Caller) callers;
         /* Of tsearch(3). */
@@ -75,8 +83,6 @@ struct User {
         Share share;
 };
 
-#define UID_UNKNOWN ((uid_t) -1) /* the bus does not say; nobody's equal */
-
 int user_get(Bus *b, uid_t uid, User **ret);
 User *user_ref(User *u);
 User *user_unref(User *u);
@@ -94,11 +100,14 @@ struct Caller {
         char *name;
         char *program; /* of its process; NULL until known */
         User *user;    /* NULL until known */
+        bool trusted;  /* passes every class */
+        Grants grants; /* what polkit said of it */
         sd_bus_slot *credentials;
         unsigned n_waiting;
         STAILQ_HEAD(, WaitingCall) waiting;
         Share share;
         BusCallQueue calls; /* in the order in which they came */
+        TAILQ_HEAD(, AccessCheck) checks;
         LIST_HEAD(, BusClient) clients;
         LIST_HEAD(, BusTrace) traces;
         LIST_HEAD(, BusInhibitor) inhibitors;
@@ -117,6 +126,67 @@ const char *caller_get_program(const Caller *c); /* "" if not known */
 Caller *caller_free(Caller *c);
 /* Answers what waits for credentials. */
 void caller_fail_waiting(Caller *c, const sd_bus_error *error);
+/* Handles a message that has waited, as if it had just come: its object is looked for anew. */
+int caller_handle(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, sd_bus_error *error);
+/* The reply of a handler that is not called by sd-bus. */
+void caller_reply_failure(sd_bus_message *m, int r, const sd_bus_error *error);
+
+/* ---- authorize.c: whether a caller may */
+
+/* Methods that are no QMI messages. */
+typedef enum AccessDoor {
+        DOOR_OPEN_TRACE,
+        DOOR_INHIBIT,
+        DOOR_CLAIM,
+        DOOR_RELEASE,
+        DOOR_OPEN_SOCKET,
+        DOOR_LIST_CLIENTS,
+        _DOOR_MAX,
+} AccessDoor;
+
+/* What is asked for, beside the class. */
+typedef struct AccessTarget {
+        BusDevice *device;
+        AccessType type;
+        uint16_t service;            /* QMI_SERVICE_CTL: none */
+        uint16_t message;            /* or an AccessDoor */
+        const SchemaMessage *schema; /* NULL: one that has only a number */
+} AccessTarget;
+
+/* As polkit's rules see it: "nas", "get-signal-info"; "", "OpenTrace". */
+typedef struct AccessNames {
+        char service[32];
+        char message[96];
+} AccessNames;
+
+void access_target_names(const AccessTarget *t, AccessNames *ret);
+
+/* Whether a caller may. 1; 0: polkit is being asked, and `handler` is called with the message then, as
+ * caller_require() does; it must come to the same question again; below 0: `error` says which class is
+ * missing and why. Nothing may have been done for the call before. */
+int bus_require_access(sd_bus_message *m, sd_bus_message_handler_t handler, Caller *caller,
+                       const AccessTarget *target, AccessClass access, sd_bus_error *error);
+/* The same where a no is no error: -EACCES. Nobody is asked for a password. */
+int bus_ask_access(sd_bus_message *m, sd_bus_message_handler_t handler, Caller *caller,
+                   const AccessTarget *target, AccessClass access, sd_bus_error *error);
+/* bus_erase_body(), unless it waits and is to be handled anew. */
+void bus_erase_handled(Caller *caller, sd_bus_message *m);
+/* The caller has gone. */
+void bus_checks_drop(Caller *caller);
+/* Answers those that wait for polkit; `d` NULL: of all devices. */
+void bus_checks_fail(Caller *caller, const BusDevice *d, const sd_bus_error *error);
+/* Answers the oldest call of that message that waits for polkit: whether there was one. */
+bool bus_checks_cancel(const BusDevice *d, Caller *caller, const SchemaMessage *schema,
+                       const sd_bus_error *error);
+void bus_forget_grants(Bus *b);
+
+typedef void (*InquiryDone)(AccessSet granted, void *userdata);
+/* Which of these classes a caller has, without asking a person. 1 and the answer; 0: `done` gets it later,
+ * and `ret` is gone then. The caller must outlive it. */
+int bus_inquire(Caller *caller, const AccessTarget *target, AccessSet classes, InquiryDone done,
+                void *userdata, AccessSet *ret_granted, Inquiry **ret);
+/* Takes NULL. */
+Inquiry *bus_inquiry_cancel(Inquiry *i);
 
 /* ---- client.c: a client id that a caller holds */
 
@@ -139,6 +209,9 @@ struct BusClient {
         BusSocket *socket;            /* where indications go, if there is one */
         uint64_t n_lost;              /* indications that nobody was there for, or too slow */
         bool losing;                  /* since the last one that was passed on */
+        STAILQ_HEAD(, HeldIndication) held; /* until it is known whether its owner may see it */
+        unsigned n_held_indications;
+        Inquiry *inquiry; /* about the first of them */
         LIST_ENTRY(BusClient) of_device, of_caller;
 };
 
@@ -159,7 +232,7 @@ int bus_client_get_implicit(BusDevice *d, Caller *caller, uint16_t service, cons
 /* A further one, for OpenClient: replies to `open` when the id is there. */
 int bus_client_open(BusDevice *d, Caller *caller, sd_bus_message *open, uint16_t service, const char *what,
                     bool persist, sd_bus_error *error);
-/* 0, or NotOwner. */
+/* 0; 1: for those who pass class `clients`; or NotOwner. */
 int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error);
 /* A call of somebody who may use one that is nobody's makes it his while it is under way. */
 int bus_client_hold(BusClient *c, Caller *caller);
@@ -181,9 +254,11 @@ void bus_client_count_passed(BusClient *c);
 
 /* ---- client-list.c: who holds what */
 
-int bus_append_clients(BusDevice *d, sd_bus_message *reply);
-/* The modem has no ids of the service left: who holds how many, behind the text. */
-void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t service);
+/* `all`: without it what belongs to other users is withheld. */
+int bus_append_clients(BusDevice *d, sd_bus_message *reply, const User *user, bool all);
+/* The modem has no ids of the service left: who holds how many, behind the text. Those of other users have
+ * no name, unless `caller` is trusted. */
+void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t service, const Caller *caller);
 
 /* ---- socket.c: a descriptor that carries the messages of a client */
 
@@ -263,7 +338,11 @@ typedef struct CallSpec {
         const TlvWriter *tlvs;
 } CallSpec;
 
-/* Sends the request; the reply to `m` comes later. An error is set where it cannot be sent. */
+/* Whether its caller may: as bus_require_access(). */
+int bus_call_authorize(sd_bus_message *m, sd_bus_message_handler_t handler, const CallSpec *spec,
+                       sd_bus_error *error);
+/* Sends the request; the reply to `m` comes later. An error is set where it cannot be sent. After
+ * bus_call_authorize(). */
 int bus_call_start(sd_bus_message *m, const CallSpec *spec, sd_bus_error *error);
 /* Calls every call of a device off that matches: those on `client` (NULL: all). `error` is what they are
  * answered with; NULL: nobody waits for it. */
@@ -293,14 +372,19 @@ const char *service_message_title(const SchemaMessage *schema, uint16_t service,
 /* Makes TLVs of a dictionary; errors name the field. */
 int service_encode(const SchemaMessage *schema, BusDevice *d, const Value *dict, TlvWriter *w,
                    sd_bus_error *error);
-/* Sends an indication to the client's owner. */
-void service_emit_indication(BusClient *c, const QmiMessage *m);
 /* 0; InvalidArgument: `what` of the schema is for modems of another vendor. */
 int service_check_vendor(const BusDevice *d, uint16_t vendor, const char *what, sd_bus_error *error);
 /* Whether the device has the interface of that service. */
 bool service_is_served(const BusDevice *d, const SchemaService *s);
 /* Says InvalidArgument, NotReady or NoSuchService for an interface that the device does not have. */
 int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error);
+
+/* ---- indication.c: an indication as a signal */
+
+/* Sends it to the client's owner, without what he may not see, if he may see any of it. */
+void bus_indication_emit(BusClient *c, const QmiMessage *m);
+/* Those that wait until that is known: the client is somebody else's. */
+void bus_indications_drop(BusClient *c);
 
 /* ---- client-object.c, device.c, manager.c, log-control.c */
 
@@ -310,6 +394,28 @@ extern const sd_bus_vtable manager_vtable[];
 int log_control_add(sd_bus *bus);
 
 /* ---- peer-*.c: what other services of the bus are asked */
+
+typedef enum PolkitAnswer {
+        POLKIT_YES,
+        POLKIT_NO,
+        POLKIT_CHALLENGE, /* not without a password */
+        POLKIT_DISMISSED, /* a person was asked for one, and gave none */
+        POLKIT_ABSENT,
+        POLKIT_SILENT,
+        POLKIT_BROKEN,
+        _POLKIT_ANSWER_MAX,
+} PolkitAnswer;
+
+/* `lasts`: it holds until bus_forget_grants(). The question is gone when it is called, and never is it
+ * called by peer_polkit_ask(). */
+typedef void (*PolkitHandler)(PolkitAnswer answer, bool lasts, void *userdata);
+
+/* Asks about the connection of that name. `interactive`: a person may be asked for a password. */
+int peer_polkit_ask(Bus *b, const char *subject, const AccessTarget *target, AccessClass access,
+                    bool interactive, PolkitHandler handler, void *userdata, PolkitQuestion **ret);
+/* Takes NULL. */
+PolkitQuestion *peer_polkit_cancel(PolkitQuestion *q);
+int peer_polkit_watch(Bus *b);
 
 int peer_modem_manager_watch(Bus *b);
 int peer_logind_watch(Bus *b);

@@ -3,9 +3,6 @@
 
 #include "bus/internal.h"
 #include "bus/value.h"
-#include "util/log.h"
-
-#define QUEUED_MAX 4096U /* messages that wait for the bus daemon, beyond which indications are lost */
 
 const char *service_message_title(const SchemaMessage *schema, uint16_t service, uint16_t message,
                                   char *buffer, size_t size) {
@@ -82,10 +79,13 @@ static bool may_be_private(sd_bus_message *m) {
         return !schema || schema->flags & SCHEMA_HAS_PRIVATE;
 }
 
+static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 static int serve(sd_bus_message *m, const BusObject *o, Caller *caller, sd_bus_error *error) {
         const SchemaService *service;
         const SchemaMessage *schema;
         TlvWriter w = {};
+        CallSpec spec;
         Arena arena;
         Value dict;
         int r;
@@ -104,19 +104,22 @@ static int serve(sd_bus_message *m, const BusObject *o, Caller *caller, sd_bus_e
         r = bus_read_dict(m, &arena, &dict, error);
         if (r >= 0)
                 r = service_encode(schema, o->device, &dict, &w, error);
+        spec = (CallSpec){
+                .style = CALL_METHOD,
+                .caller = caller,
+                .device = o->device,
+                .client = o->client,
+                .service = service->id,
+                .message = schema->id,
+                .schema = schema,
+                .tlvs = &w,
+        };
         if (r >= 0)
-                r = bus_call_start(m,
-                                   &(CallSpec){
-                                           .style = CALL_METHOD,
-                                           .caller = caller,
-                                           .device = o->device,
-                                           .client = o->client,
-                                           .service = service->id,
-                                           .message = schema->id,
-                                           .schema = schema,
-                                           .tlvs = &w,
-                                   },
-                                   error);
+                r = bus_call_authorize(m, on_method, &spec, error);
+        if (r > 0)
+                r = bus_call_start(m, &spec, error);
+        else if (r == 0)
+                r = 1; /* it waits */
         if (schema->flags & SCHEMA_HAS_PRIVATE) {
                 arena_erase(&arena);
                 tlv_writer_erase(&w);
@@ -138,7 +141,7 @@ static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r < 0 ? r : 1;
         r = serve(m, o, caller, error);
         if (may_be_private(m))
-                bus_erase_body(m); /* which the library does not */
+                bus_erase_handled(caller, m); /* which the library does not */
         return r;
 }
 
@@ -208,76 +211,4 @@ ServiceFace *service_faces_free(ServiceFace *faces) {
                 free(faces[i].vtable);
         free(faces);
         return NULL;
-}
-
-/* ---- indications ---- */
-
-static int emit(BusClient *c, const QmiMessage *m) {
-        uint16_t vendor = mux_get_vendor(device_get_mux(c->device->device));
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
-        const char *path = bus_client_signal_path(c);
-        sd_bus *bus = c->device->bus->bus;
-        const SchemaMessage *schema = NULL;
-        _cleanup_(arena_erase) Arena arena;
-        char number[16];
-        Value dict;
-        int r;
-
-        arena_init(&arena);
-        if (c->service)
-                schema = schema_message_by_id(c->service, true, m->id, vendor);
-        r = message_decode(schema, QMI_INDICATION, vendor, m->tlvs, m->n_tlvs, &arena, &dict);
-        if (r < 0)
-                return r;
-
-        if (schema) {
-                r = sd_bus_message_new_signal(bus, &signal, path, schema_string(c->service->interface),
-                                              schema_string(schema->member));
-                if (r >= 0)
-                        r = bus_append_dict(signal, &dict);
-        } else {
-                const Value *tlvs = value_dict_get(&dict, "unknown_tlvs");
-
-                snprintf(number, sizeof(number), "0x%02x", m->service);
-                r = sd_bus_message_new_signal(
-                        bus, &signal, path, c->implicit ? QMID_BUS_NAME ".Device" : QMID_BUS_NAME ".Client",
-                        "RawIndication");
-                if (r >= 0)
-                        r = sd_bus_message_append(
-                                signal, "sq", c->service ? schema_string(c->service->name) : number, m->id);
-                if (r >= 0)
-                        r = bus_append_tlvs(signal, tlvs ? tlvs->tlvs : NULL, tlvs ? tlvs->n : 0);
-        }
-        /* Of what the schema does not know nobody can say what it is. */
-        if (r >= 0 && (!schema || schema->flags & SCHEMA_HAS_PRIVATE))
-                r = sd_bus_message_sensitive(signal);
-        if (r >= 0)
-                r = sd_bus_message_set_destination(signal, bus_client_get_listener(c)->name);
-        if (r >= 0)
-                r = sd_bus_send(bus, signal, NULL);
-        return r;
-}
-
-/* What the bus daemon does not take waits in memory, and the bus library lets hundreds of megabytes wait. */
-static bool bus_is_stuck(sd_bus *bus) {
-        uint64_t n;
-
-        return sd_bus_get_n_queued_write(bus, &n) >= 0 && n >= QUEUED_MAX;
-}
-
-void service_emit_indication(BusClient *c, const QmiMessage *m) {
-        int r;
-
-        if (bus_is_stuck(c->device->bus->bus)) {
-                bus_client_count_lost(c);
-                return;
-        }
-        r = emit(c, m);
-        if (r >= 0) {
-                bus_client_count_passed(c);
-                return;
-        }
-        log_warning_errno(r, "%s: cannot pass an indication on to %s", c->path,
-                          bus_client_get_listener(c)->name);
-        bus_client_count_lost(c);
 }

@@ -43,5 +43,5 @@ User *user_unref(User *u) {
 }
 
 bool user_is_allowed(const User *u, const User *of) {
-        return u->uid == 0 || (u->uid != UID_UNKNOWN && u->uid == of->uid);
+        return u->uid == 0 || (u->uid != SUBJECT_UID_UNKNOWN && u->uid == of->uid);
 }

@@ -105,16 +105,19 @@ def wrap(value, signature):
     return value
 
 
-def connect_as(uid, address):
+def connect_as(uid, address, groups=()):
     """A connection of another user; for root only. The folder of the socket must be open for that user, those above
     it need not be."""
     path = pathlib.Path(address.removeprefix("unix:path="))
     folder = os.open(path.parent, os.O_PATH)
+    old_groups = os.getgroups()
     try:
+        os.setgroups(groups)
         os.setresuid(uid, uid, 0)
         return Bus(f"unix:path=/proc/self/fd/{folder}/{path.name}")
     finally:
         os.setresuid(0, 0, 0)
+        os.setgroups(old_groups)
         os.close(folder)
 
 
@@ -144,13 +147,16 @@ class Bus:
 
     # ---- calls
 
-    def begin(self, path, interface, member, signature="", *args, destination=NAME, no_reply=False):
-        """Sends a call; the answer is for end()."""
+    def begin(self, path, interface, member, signature="", *args, destination=NAME, no_reply=False,
+              interactive=False):
+        """Sends a call; the answer is for end(). `interactive`: somebody may be asked for a password."""
         address = DBusAddress(path, bus_name=destination, interface=interface)
         body = tuple(wrap(a, t) for a, t in zip(args, split_signature(signature), strict=True))
         message = new_method_call(address, member, signature or None, body)
         if no_reply:
             message.header.flags |= MessageFlag.no_reply_expected
+        if interactive:
+            message.header.flags |= MessageFlag.allow_interactive_authorization
         serial = next(self.connection.outgoing_serial)
         self.connection.send(message, serial=serial)
         return serial

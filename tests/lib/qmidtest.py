@@ -134,8 +134,9 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
 </busconfig>
 """
 
-# All callers of a test are one user.
-LIMITS = "".join(f'<limit name="{name}">4096</limit>' for name in ("max_connections_per_user", "max_completed_connections"))
+# All callers of a test are one user; in the field, too, a connection may wait for more than 128 answers.
+LIMITS = "".join(f'<limit name="{name}">4096</limit>'
+                 for name in ("max_connections_per_user", "max_completed_connections", "max_replies_per_connection"))
 
 # A program that only waits stands in for a service manager that starts the daemon again: calls to the name wait, too.
 ACTIVATION = """<servicedir>{directory}</servicedir><limit name="service_start_timeout">{timeout}</limit>"""

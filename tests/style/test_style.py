@@ -16,7 +16,7 @@ FILES = [f for f in FILES if f.is_file()]
 C_FILES = [f for f in FILES if f.suffix in (".c", ".h")]
 
 # From the lowest layer up: each may include itself and those before it.
-LAYERS = ["util", "qmi", "port", "mux", "modem", "bus"]
+LAYERS = ["util", "qmi", "port", "mux", "modem", "access", "bus"]
 
 
 def relative(path):
