@@ -499,6 +499,10 @@ Mux *device_get_mux(Device *d) {
         return d->mux;
 }
 
+sd_event *device_get_event(Device *d) {
+        return d->event;
+}
+
 static const char *device_get_fact(Device *d, ModelFact fact) {
         return d->facts[fact] ? d->facts[fact] : "";
 }

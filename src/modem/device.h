@@ -78,6 +78,7 @@ const char *device_get_port_name(Device *d);
 bool device_is_primary(Device *d);
 void device_set_primary(Device *d, bool primary);
 Mux *device_get_mux(Device *d);
+sd_event *device_get_event(Device *d);
 
 /* "" until the modem has said it, valid UTF-8. */
 const char *device_get_manufacturer(Device *d);
