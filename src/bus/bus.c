@@ -2,7 +2,6 @@
 #include <time.h>
 
 #include "bus/internal.h"
-#include "bus/value.h"
 #include "util/log.h"
 
 /* How long the end waits for the bus daemon to say who the last callers are. */
@@ -282,32 +281,4 @@ void bus_detach(Bus *b) {
 
 const char *bus_get_id(Bus *b) {
         return b->id;
-}
-
-int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error) {
-        Value options;
-        int r;
-
-        r = bus_read_dict(m, a, &options, error);
-        if (r < 0)
-                return r;
-        for (uint32_t i = 0; i < options.n; i++) {
-                const char *const *k = keys;
-
-                while (*k && !streq(*k, options.entries[i].key))
-                        k++;
-                if (!*k)
-                        return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "%s: unknown option",
-                                                 options.entries[i].key);
-        }
-        *ret = options;
-        return 0;
-}
-
-int bus_read_no_options(sd_bus_message *m, sd_bus_error *error) {
-        _cleanup_(arena_done) Arena arena;
-        Value options;
-
-        arena_init(&arena);
-        return bus_read_options(m, (const char *const[]){ NULL }, &arena, &options, error);
 }

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
-
-/* The longest time limit that a caller may ask for, in seconds. */
-#define TIMEOUT_MAX_SEC 3600.0
 
 static Device *device_of(void *userdata) {
         return ((BusObject *) userdata)->device->device;
@@ -176,40 +172,6 @@ static int find_message(BusDevice *d, const char *service, const char *message, 
         return service_check_vendor(d, (*ret)->vendor, message, error);
 }
 
-/* Option "timeout", in seconds. */
-static int read_timeout(const Value *options, uint64_t *ret, sd_bus_error *error) {
-        const Value *v = value_dict_get(options, "timeout");
-        double seconds;
-        int64_t i;
-
-        if (!v) {
-                *ret = 0;
-                return 0;
-        }
-        if (v->type == VALUE_DOUBLE)
-                seconds = v->number;
-        else if (value_get_i64(v, &i) >= 0)
-                seconds = (double) i;
-        else
-                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
-                                         "timeout: not a number of seconds");
-        if (!(seconds >= 0.001 && seconds <= TIMEOUT_MAX_SEC))
-                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT,
-                                         "timeout: must be between 0.001 and %g seconds", TIMEOUT_MAX_SEC);
-        *ret = (uint64_t) llround(seconds * (double) USEC_PER_SEC);
-        return 0;
-}
-
-/* An option that is a boolean; false where it is not given. */
-static int read_flag(const Value *options, const char *key, bool *ret, sd_bus_error *error) {
-        const Value *v = value_dict_get(options, key);
-
-        if (v && v->type != VALUE_BOOL)
-                return sd_bus_error_setf(error, QMID_ERROR_INVALID_ARGUMENT, "%s: not a boolean", key);
-        *ret = v && v->boolean;
-        return 0;
-}
-
 static int method_request(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWriter *w,
@@ -228,10 +190,10 @@ static int request(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, Tl
         r = bus_read_options(m, (const char *const[]){ "timeout", "force", NULL }, a, &options, error);
         if (r < 0)
                 return r;
-        r = read_timeout(&options, &spec.timeout_usec, error);
+        r = bus_option_timeout(&options, &spec.timeout_usec, error);
         if (r < 0)
                 return r;
-        r = read_flag(&options, "force", &spec.force, error);
+        r = bus_option_flag(&options, "force", &spec.force, error);
         if (r < 0)
                 return r;
         r = find_message(d, service, message, &spec.schema, error);
@@ -284,10 +246,10 @@ static int call(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, TlvWr
         r = bus_read_options(m, (const char *const[]){ "timeout", "force", NULL }, a, &options, error);
         if (r < 0)
                 return r;
-        r = read_timeout(&options, &spec.timeout_usec, error);
+        r = bus_option_timeout(&options, &spec.timeout_usec, error);
         if (r < 0)
                 return r;
-        r = read_flag(&options, "force", &spec.force, error);
+        r = bus_option_flag(&options, "force", &spec.force, error);
         if (r < 0)
                 return r;
         r = find_service(d, service, &s, &spec.service, error);
@@ -370,7 +332,7 @@ static int method_open_client(sd_bus_message *m, void *userdata, sd_bus_error *e
         r = bus_read_options(m, (const char *const[]){ "persist", NULL }, &arena, &options, error);
         if (r < 0)
                 return r;
-        r = read_flag(&options, "persist", &persist, error);
+        r = bus_option_flag(&options, "persist", &persist, error);
         if (r < 0)
                 return r;
         r = find_service(d, service, &s, &id, error);
@@ -428,7 +390,7 @@ static int method_open_trace(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = bus_read_options(m, (const char *const[]){ "unmasked", NULL }, &arena, &options, error);
         if (r < 0)
                 return r;
-        r = read_flag(&options, "unmasked", &unmasked, error);
+        r = bus_option_flag(&options, "unmasked", &unmasked, error);
         if (r < 0)
                 return r;
         r = bus_require_access(m, method_open_trace, caller, &target, ACCESS_RAW, error);

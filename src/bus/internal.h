@@ -449,7 +449,20 @@ int bus_take_kept(Bus *b, const char *name);
 /* Who is charged for what a caller takes on a device; each may be NULL. */
 Charge bus_charge(Bus *b, Caller *caller, User *user, BusDevice *d);
 
+/* ---- options.c: the a{sv} that a method ends with */
+
 /* Reads options (a{sv}). `keys`: those that are known, NULL-terminated; others are refused by name. */
 int bus_read_options(sd_bus_message *m, const char *const *keys, Arena *a, Value *ret, sd_bus_error *error);
 /* The same where no option is known yet. */
 int bus_read_no_options(sd_bus_message *m, sd_bus_error *error);
+/* One of those that were read; InvalidArgument where it is none of what it must be. A boolean: false if it
+ * is not given. */
+int bus_option_flag(const Value *options, const char *key, bool *ret, sd_bus_error *error);
+/* Option "timeout", in seconds; 0 if it is not given. */
+int bus_option_timeout(const Value *options, uint64_t *ret, sd_bus_error *error);
+/* 0 if it is not given. */
+int bus_option_number(const Value *options, const char *key, uint32_t min, uint32_t max, uint32_t *ret,
+                      sd_bus_error *error);
+/* Text of 1 to `max` bytes without control characters; NULL if it is not given. Never shown in an error. */
+int bus_option_text(const Value *options, const char *key, size_t max, const char **ret,
+                    sd_bus_error *error);
