@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "modem/link.h"
 #include "modem/place.h"
 #include "mux/mux.h"
 #include "util/pack.h"
@@ -17,6 +18,7 @@ typedef enum DeviceChange {
         DEVICE_CHANGE_INTERFACES = 1 << 3,
         DEVICE_CHANGE_PRIMARY = 1 << 4,
         DEVICE_CHANGE_PORT = 1 << 5, /* its name: the node got another number */
+        DEVICE_CHANGE_LINK = 1 << 6, /* link_get_status() */
 } DeviceChange;
 
 typedef struct DeviceOps {
@@ -78,6 +80,8 @@ const char *device_get_port_name(Device *d);
 bool device_is_primary(Device *d);
 void device_set_primary(Device *d, bool primary);
 Mux *device_get_mux(Device *d);
+/* NULL: it has no network interface, as ports given by hand. */
+Link *device_get_link(Device *d);
 sd_event *device_get_event(Device *d);
 
 /* "" until the modem has said it, valid UTF-8. */
