@@ -91,6 +91,7 @@ struct Device {
         bool secondary;
         const DeviceOps *ops;
         void *userdata;
+        TAILQ_HEAD(, DeviceWatch) watches;
         MuxService *services;
         size_t n_services;
         char *facts[_MODEL_FACT_MAX];
@@ -195,6 +196,7 @@ static int device_keep_services(Device *d) {
 static void device_on_mux_state(Mux *m, MuxState state, const char *reason, void *userdata) {
         Device *d = userdata;
         unsigned changes = DEVICE_CHANGE_STATE;
+        DeviceWatch *w;
 
         log_info("%s: %s%s%s", d->place.name, mux_state_to_string(state), reason ? ": " : "",
                  reason ? reason : "");
@@ -209,6 +211,8 @@ static void device_on_mux_state(Mux *m, MuxState state, const char *reason, void
                         device_ask_model(d);
         }
         d->facts_fresh = false;
+        TAILQ_FOREACH(w, &d->watches, entry)
+                w->on_state(w, state);
         device_tell(d, changes);
 }
 
@@ -293,6 +297,7 @@ int device_new(Device **ret, sd_event *event, const DevicePlace *place, const De
         d->event = sd_event_ref(event);
         d->ops = ops;
         d->userdata = userdata;
+        TAILQ_INIT(&d->watches);
         r = device_place_copy(place, &d->place);
         if (r < 0)
                 return r;
@@ -501,6 +506,14 @@ Mux *device_get_mux(Device *d) {
 
 sd_event *device_get_event(Device *d) {
         return d->event;
+}
+
+void device_watch(Device *d, DeviceWatch *w) {
+        TAILQ_INSERT_TAIL(&d->watches, w, entry);
+}
+
+void device_unwatch(Device *d, DeviceWatch *w) {
+        TAILQ_REMOVE(&d->watches, w, entry);
 }
 
 static const char *device_get_fact(Device *d, ModelFact fact) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "modem/link.h"
 #include "modem/place.h"
 #include "mux/mux.h"
@@ -83,6 +85,16 @@ Mux *device_get_mux(Device *d);
 /* NULL: it has no network interface, as ports given by hand. */
 Link *device_get_link(Device *d);
 sd_event *device_get_event(Device *d);
+
+/* Whoever has to know of the state of its mux beside DeviceOps. Embedded in what it stands for. */
+typedef struct DeviceWatch {
+        TAILQ_ENTRY(DeviceWatch) entry;
+        /* From the event loop, before DeviceOps.on_changed; adds and removes no watch. */
+        void (*on_state)(struct DeviceWatch *w, MuxState state);
+} DeviceWatch;
+
+void device_watch(Device *d, DeviceWatch *w);
+void device_unwatch(Device *d, DeviceWatch *w);
 
 /* "" until the modem has said it, valid UTF-8. */
 const char *device_get_manufacturer(Device *d);

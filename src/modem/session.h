@@ -85,6 +85,7 @@ typedef enum SessionEndKind {
         SESSION_END_MODEM_RESET,
         SESSION_END_DEVICE_GONE,
         SESSION_END_TIMEOUT,
+        SESSION_END_RESTART, /* of the daemon, while it was not connected */
         /* could not begin: */
         SESSION_END_REFUSED, /* by modem or network, for another reason than those below */
         SESSION_END_APN,
@@ -150,6 +151,9 @@ void session_disconnect(Session *s);
  * call that was adopted goes on. Takes NULL. */
 Session *session_free(Session *s);
 DEFINE_CLEANUP(Session *, session_free)
+/* Before session_free() of one whose device goes for good: it has ended then, for that reason if it has not
+ * for another, and nobody is told. */
+void session_lose_device(Session *s);
 /* Before the daemon's end, in place of session_free(): all is left to the next daemon as it is. */
 Session *session_detach(Session *s);
 
