@@ -14,10 +14,25 @@ static uint64_t now_usec(void) {
         return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
 }
 
+/* A signal that is for us alone, and from no bus daemon. What we subscribe to goes to all, and the bus
+ * daemon knows who may hear it as whose; but it passes on to a connection what anybody addresses to it, and
+ * the bus library takes the sender's well-known name on trust. */
+static bool is_forged(sd_bus_message *m) {
+        const char *sender = sd_bus_message_get_sender(m);
+
+        return sd_bus_message_is_signal(m, NULL, NULL) > 0 && sd_bus_message_get_destination(m) &&
+               !(sender && streq(sender, "org.freedesktop.DBus"));
+}
+
 /* Sees every message before anything else does. */
-static int note_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
 
+        if (is_forged(m)) {
+                log_debug("Ignoring signal %s of %s", sd_bus_message_get_member(m),
+                          sd_bus_message_get_sender(m) ?: "nobody");
+                return 1;
+        }
         if (sd_bus_message_is_method_call(m, NULL, NULL) > 0)
                 (void) sd_event_now(sd_bus_get_event(b->bus), CLOCK_MONOTONIC, &b->last_call_usec);
         return 0;
@@ -42,7 +57,7 @@ static int on_name_lost(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 static int bus_declare(Bus *b) {
         int r;
 
-        r = sd_bus_add_filter(b->bus, NULL, note_call, b);
+        r = sd_bus_add_filter(b->bus, NULL, on_message, b);
         if (r < 0)
                 return r;
         r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",

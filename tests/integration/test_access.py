@@ -7,6 +7,7 @@ import shlex
 import pytest
 import schema_values
 from dbusclient import NAME, DBusError, connect_as
+from jeepney import DBusAddress, HeaderFields, new_signal
 from polkit import CHALLENGE, DISMISSED, NO, SILENT, TEMPORARY, YES, Polkit
 from qmux import Message, pack
 from schema_values import camel, snake
@@ -420,6 +421,43 @@ def test_the_list_of_clients(still, polkit):
     listed = mine.call(sim.device, DEVICE, "ListClients", "a{sv}", {})
     assert {c["owner"] for c in listed} >= {mine.unique_name, other.unique_name}
     assert not any("withheld" in c for c in listed)
+
+
+# ---- signals of who is not who he says
+
+
+def forge(bus, destination, path, interface, member, signature, body):
+    """A signal that the bus passes on to one connection, whoever sends it."""
+    message = new_signal(DBusAddress(path, interface=interface), member, signature, body)
+    message.header.fields[HeaderFields.destination] = destination
+    bus.connection.send(message)
+
+
+def test_forged_signals(each_world):
+    """Everybody may send a signal to a connection, and the bus library does not look who it is from."""
+    each_world.directory.chmod(0o755)
+    sim = each_world.sim()
+    each_world.start_daemon(options=["--log-level=debug"])
+    root, bus = each_world.connect(), nobody(each_world)
+    client = open_client(root, sim.device)
+    with Polkit(each_world.bus.address, lambda q: YES) as polkit:
+        bus.qmi(sim.device, "Dms", "GetIds")
+        [_] = polkit.take()
+        owner_changed = ("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged", "sss")
+        for signal in ((*owner_changed, (root.unique_name, root.unique_name, "")),
+                       (*owner_changed, ("org.freedesktop.PolicyKit1", ":1.1", "")),
+                       (*owner_changed, ("org.freedesktop.ModemManager1", "", bus.unique_name)),
+                       ("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameLost", "s", (NAME,)),
+                       ("/org/freedesktop/login1", "org.freedesktop.login1.Manager", "PrepareForSleep", "b", (True,)),
+                       ("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority", "Changed", None,
+                        ())):
+            for destination in (NAME, bus.bus_call("GetNameOwner", "s", NAME)):
+                forge(bus, destination, *signal)
+        bus.qmi(sim.device, "Dms", "GetIds")
+        assert polkit.take() == []
+    assert root.get(client, CLIENT, "Owner") == root.unique_name
+    assert root.get(sim.device, DEVICE, "State") == "ready"
+    assert not any(line in each_world.daemon.output() for line in ("ModemManager runs", "The machine goes to sleep"))
 
 
 # ---- what is withheld
