@@ -33,7 +33,7 @@ need_packages() {
     rm -f "$log"
 }
 
-BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libsystemd-dev libudev-dev)
+BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libmnl-dev libsystemd-dev libudev-dev)
 RUN_PACKAGES=(dbus-daemon systemd)
 TEST_PACKAGES=(bash-completion clang libclang-rt-14-dev clang-format dbus-broker fish gjs git jq man-db mandoc
     python3-dbus python3-dbusmock python3-gi python3-jeepney python3-pytest tidy tshark udev valgrind zsh)
