@@ -95,8 +95,8 @@ int net_add_address(Net *n, const NetAddress *a) {
         if (r < 0)
                 return r;
         /* The network has given it to nobody else: there is no need to look for duplicates. */
-        mnl_attr_put_u32(q.header, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
-        mnl_attr_put_u8(q.header, IFA_PROTO, NET_PROTOCOL);
+        mnl_attr_put_u32(q.header, IFA_FLAGS, IFA_F_NODAD | (a->kernel ? 0 : IFA_F_NOPREFIXROUTE));
+        mnl_attr_put_u8(q.header, IFA_PROTO, a->kernel ? IFAPROT_KERNEL_LL : NET_PROTOCOL);
         r = net_request_send(n, &q, NULL, NULL);
         return r == -EEXIST ? 0 : r;
 }

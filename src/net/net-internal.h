@@ -14,6 +14,7 @@
 #define NET_BUFFER_SIZE (32U * 1024)
 
 typedef struct NetDns NetDns;
+typedef struct NetClaim NetClaim;
 
 struct Net {
         struct mnl_socket *requests, *events;
@@ -24,6 +25,7 @@ struct Net {
         const NetDnsOps *dns_ops;
         void *dns_userdata;
         LIST_HEAD(, NetDns) dns;
+        LIST_HEAD(, NetClaim) claims;
         /* A request can be made while an event is being handled. */
         alignas(struct nlmsghdr) uint8_t answer[NET_BUFFER_SIZE];
         alignas(struct nlmsghdr) uint8_t event[NET_BUFFER_SIZE];
@@ -66,3 +68,7 @@ static inline size_t net_family_size(int family) {
 
 void net_dns_forget(Net *n, int index);
 void net_dns_free(Net *n);
+
+/* ---- claim.c */
+
+void net_claims_free(Net *n);

@@ -119,6 +119,7 @@ Net *net_free(Net *n) {
                 (void) mnl_socket_close(n->events);
         if (n->requests)
                 (void) mnl_socket_close(n->requests);
+        net_claims_free(n);
         net_dns_free(n);
         free(n);
         return NULL;

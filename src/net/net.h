@@ -80,8 +80,8 @@ int net_set_mac(Net *n, int index, const uint8_t mac[static 6]);
  * no router for advertisements. What is there stays. */
 int net_set_gen_mode(Net *n, int index, uint8_t gen_mode);
 
-/* Adds it as ours, with no route to its neighbours. 0 if it is there already, whoever has set it. `index`
- * and what identifies the address are read. */
+/* Adds it as ours, with no route to its neighbours; or as the kernel's, if it says so. 0 if it is there
+ * already, whoever has set it. `index` and what identifies the address are read. */
 int net_add_address(Net *n, const NetAddress *a);
 /* 0 if it is not there. */
 int net_remove_address(Net *n, const NetAddress *a);
@@ -116,3 +116,10 @@ int net_set_dns(Net *n, int index, const NetDnsServer *servers, size_t n_servers
 /* `problem`: one sentence; "": none. */
 void net_dns_done(Net *n, int index, const char *problem);
 const char *net_get_dns_problem(Net *n, int index); /* "": none is known */
+
+/* ---- whose they are: of an interface that somebody has claimed, what is ours has an owner */
+
+/* 0, -EBUSY (it is claimed), -ENOMEM. */
+int net_claim(Net *n, int index);
+void net_unclaim(Net *n, int index);
+bool net_is_claimed(Net *n, int index);
