@@ -171,7 +171,7 @@ static int manager_add(Manager *m, const DevicePlace *place, const PortFacts *fa
                 managed_set_serial(d, facts->serial);
         }
         d->present = true;
-        r = device_new(&d->device, m->event, place, &manager_device_ops, d);
+        r = device_new(&d->device, m->event, place, m->net, &manager_device_ops, d);
         if (r < 0) {
                 managed_free(d);
                 return log_error_errno(r, "Cannot use port '%s'", place->uri);
@@ -254,6 +254,8 @@ static int manager_add_found(Manager *m, const PortFacts *f) {
                 .window = f->window,
                 .sync = f->sync,
                 .usb_reset = f->usb_reset,
+                .has_link_mode = f->has_link_mode,
+                .link_mode = f->link_mode,
         };
 
         d = manager_find_by_name(m, name);

@@ -86,6 +86,17 @@ static SyncPolicy sync_property(struct udev_device *d) {
         return SYNC_NEVER; /* who wants something of it wants less of it, as a rule */
 }
 
+static bool link_property(struct udev_device *d, LinkMode *ret) {
+        const char *value = property(d, "QMID_LINK_LAYER");
+        LinkMode mode = link_mode_from_string(value);
+
+        if (*value && mode < 0)
+                log_warning("%s: QMID_LINK_LAYER=%s is neither auto nor 802.3 nor raw-ip nor qmap nor off",
+                            udev_device_get_devnode(d), value);
+        *ret = mode < 0 ? LINK_AUTO : mode;
+        return mode >= 0;
+}
+
 /* The devices of a subsystem right below a USB interface. */
 static struct udev_list_entry *children(Discovery *d, struct udev_device *interface, const char *subsystem,
                                         struct udev_enumerate **ret) {
@@ -124,6 +135,8 @@ static void tell_port(Discovery *d, struct udev_device *interface, struct udev_d
         struct udev_device *usb =
                 udev_device_get_parent_with_subsystem_devtype(interface, "usb", "usb_device");
         const char *names[INTERFACES_MAX + 1] = {};
+        LinkMode link_mode;
+        bool has_link_mode = link_property(port, &link_mode);
 
         for (size_t i = 0; i < n_networks; i++)
                 names[i] = udev_device_get_sysname(networks[i]);
@@ -144,6 +157,8 @@ static void tell_port(Discovery *d, struct udev_device *interface, struct udev_d
                                 .window = window_property(port),
                                 .sync = sync_property(port),
                                 .usb_reset = bool_property(port, "QMID_USB_RESET"),
+                                .has_link_mode = has_link_mode,
+                                .link_mode = link_mode,
                         },
                         d->userdata);
 }

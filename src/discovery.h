@@ -26,6 +26,8 @@ typedef struct PortFacts {
         unsigned window;               /* QMID_WINDOW; 0: not given */
         SyncPolicy sync;               /* QMID_SYNC */
         bool usb_reset;                /* QMID_USB_RESET */
+        bool has_link_mode;            /* QMID_LINK_LAYER */
+        LinkMode link_mode;
 } PortFacts;
 
 typedef struct DiscoveryOps {

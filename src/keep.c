@@ -177,7 +177,8 @@ static int restore_device(Manager *m, Unpacker *u, bool clean, bool same_bus) {
                 return -ENOMEM;
         d->take = take;
         fd = state_take(m->state, port_name(name, buffer));
-        r = device_restore(&d->device, m->event, &device_part, clean ? u : NULL, fd, &manager_device_ops, d);
+        r = device_restore(&d->device, m->event, &device_part, clean ? u : NULL, fd, m->net,
+                           &manager_device_ops, d);
         if (r < 0) {
                 if (fd >= 0)
                         state_drop(m->state, port_name(name, buffer));

@@ -7,6 +7,7 @@
 #include "manager.h"
 #include "modem/device.h"
 #include "mux/pin-memory.h"
+#include "net/net.h"
 #include "state.h"
 
 /* What the files of the manager know of each other. */
@@ -39,6 +40,7 @@ struct Manager {
         sd_event *event;
         Bus *bus;
         Discovery *discovery;
+        Net *net; /* NULL: nothing is known of network interfaces */
         State *state;
         PinMemory *pins;
         sd_event_source *rivals, *idle, *stop;

@@ -49,6 +49,19 @@ static void on_sleep(Bus *b, bool begins, void *userdata) {
         }
 }
 
+static void on_interface_changed(Net *n, int index, const char *name, void *userdata) {
+        Manager *m = userdata;
+        Managed *d;
+
+        LIST_FOREACH(d, &m->devices, entries)
+                if (device_get_link(d->device))
+                        link_on_interface(device_get_link(d->device), name);
+}
+
+static void on_interfaces_lost(Net *n, void *userdata) {
+        on_interface_changed(n, 0, "", userdata);
+}
+
 static int manager_add_timer(Manager *m, sd_event_source **ret, sd_event_time_handler_t handler) {
         int r;
 
@@ -81,6 +94,8 @@ int manager_new(Manager **ret) {
                 .take_kept = take_kept,
                 .on_sleep = on_sleep,
         };
+        static const NetOps net_ops = { .on_changed = on_interface_changed,
+                                        .on_overrun = on_interfaces_lost };
         _cleanup_(manager_freep) Manager *m = NULL;
         int r;
 
@@ -103,6 +118,9 @@ int manager_new(Manager **ret) {
         r = pin_memory_new(&m->pins);
         if (r < 0)
                 return log_error_errno(r, "Cannot make random numbers");
+        r = net_new(&m->net, m->event, &net_ops, m);
+        if (r < 0)
+                log_warning_errno(r, "Cannot look at network interfaces: they are left alone");
         r = bus_new(&m->bus, m->event, &ops, m);
         if (r < 0)
                 return r;
@@ -139,6 +157,7 @@ Manager *manager_free(Manager *m) {
         if (m->gives_back)
                 manager_save_last(m, true);
         bus_free(m->bus);
+        net_free(m->net);
         sd_event_source_disable_unref(m->rivals);
         sd_event_source_disable_unref(m->idle);
         sd_event_source_disable_unref(m->stop);

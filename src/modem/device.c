@@ -87,6 +87,8 @@ typedef struct Question {
 struct Device {
         sd_event *event;
         Mux *mux;
+        Net *net;
+        Link *link; /* NULL: it has no network interface */
         DevicePlace place;
         bool secondary;
         const DeviceOps *ops;
@@ -211,6 +213,8 @@ static void device_on_mux_state(Mux *m, MuxState state, const char *reason, void
                         device_ask_model(d);
         }
         d->facts_fresh = false;
+        if (d->link)
+                link_on_modem(d->link);
         TAILQ_FOREACH(w, &d->watches, entry)
                 w->on_state(w, state);
         device_tell(d, changes);
@@ -279,7 +283,24 @@ bool device_is_resetting(Device *d) {
                                 now < d->usb_reset_usec + USB_RESET_AWAY_USEC);
 }
 
-int device_new(Device **ret, sd_event *event, const DevicePlace *place, const DeviceOps *ops,
+static void device_on_link_changed(Link *l, void *userdata) {
+        device_tell(userdata, DEVICE_CHANGE_LINK);
+}
+
+static void device_on_link_save(Link *l, void *userdata) {
+        Device *d = userdata;
+
+        d->ops->on_save(d, d->userdata);
+}
+
+/* Its place says for the first time that there is a network interface. */
+static int device_make_link(Device *d) {
+        static const LinkOps ops = { .on_changed = device_on_link_changed, .on_save = device_on_link_save };
+
+        return d->link || !d->net || !*d->place.interfaces ? 0 : link_new(&d->link, d, d->net, &ops, d);
+}
+
+int device_new(Device **ret, sd_event *event, const DevicePlace *place, Net *net, const DeviceOps *ops,
                void *userdata) {
         static const MuxOps mux_ops = {
                 .on_state = device_on_mux_state,
@@ -304,6 +325,10 @@ int device_new(Device **ret, sd_event *event, const DevicePlace *place, const De
         r = mux_new(&d->mux, event, place->uri, place->vendor, place->window, &mux_ops, d);
         if (r < 0)
                 return r;
+        d->net = net;
+        r = device_make_link(d);
+        if (r < 0)
+                return r;
 
         *ret = TAKE_PTR(d);
         return 0;
@@ -316,6 +341,8 @@ static void device_drop_questions(Device *d) {
 
 void device_release(Device *d, void (*done)(Mux *m, void *userdata), void *userdata) {
         device_drop_questions(d);
+        if (d->link)
+                link_rest(d->link);
         mux_release_all(d->mux, done, userdata);
 }
 
@@ -326,6 +353,7 @@ Device *device_free(Device *d) {
         for (ModelFact i = 0; i < _MODEL_FACT_MAX; i++)
                 free(d->facts[i]);
         usb_reset_free(d->usb_reset);
+        link_free(d->link);
         mux_free(d->mux);
         free(d->services);
         device_place_done(&d->place);
@@ -377,6 +405,11 @@ int device_set_place(Device *d, const DevicePlace *place) {
         device_place_done(&d->place);
         d->place = copy;
         mux_set_window(d->mux, copy.window);
+        r = device_make_link(d);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot make its link", d->place.name);
+        else if (d->link)
+                link_on_place(d->link);
         d->ops->on_save(d, d->userdata);
         if (moves || renamed)
                 device_tell(d, (moves ? DEVICE_CHANGE_PORT : 0) | (renamed ? DEVICE_CHANGE_INTERFACES : 0));
@@ -401,6 +434,10 @@ void device_save(Device *d, Packer *p) {
         part = pack_part_begin(p);
         if (mux_save(d->mux, p) < 0)
                 p->error = p->error ?: -ENOMEM;
+        pack_part_end(p, part);
+        part = pack_part_begin(p);
+        if (d->link)
+                link_save(d->link, p);
         pack_part_end(p, part);
 }
 
@@ -432,8 +469,6 @@ static int device_restore_mux(Device *d, Unpacker *u, Unpacker *port) {
         r = mux_restore(d->mux, &part, !port);
         if (r >= 0)
                 r = unpack_end(&part);
-        if (r >= 0)
-                r = unpack_end(u);
         if (r >= 0 && port)
                 r = port_restore(mux_get_port(d->mux), port);
         if (r >= 0)
@@ -441,15 +476,27 @@ static int device_restore_mux(Device *d, Unpacker *u, Unpacker *port) {
         return MIN(r, 0);
 }
 
-int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, int fd, const DeviceOps *ops,
-                   void *userdata) {
+static int device_restore_link(Device *d, Unpacker *u) {
+        Unpacker part = unpack_part(u);
+        int r = u->error;
+
+        if (r >= 0 && d->link && part.size > 0) {
+                r = link_restore(d->link, &part);
+                if (r >= 0)
+                        r = unpack_end(&part);
+        }
+        return r;
+}
+
+int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, int fd, Net *net,
+                   const DeviceOps *ops, void *userdata) {
         _cleanup_(device_freep) Device *d = NULL;
         DevicePlace place = {};
         int r;
 
         r = device_place_restore(&place, u);
         if (r >= 0)
-                r = device_new(&d, event, &place, ops, userdata);
+                r = device_new(&d, event, &place, net, ops, userdata);
         device_place_done(&place);
         if (r < 0) {
                 if (fd >= 0)
@@ -461,6 +508,10 @@ int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, i
         r = device_restore_facts(d, u);
         if (r >= 0)
                 r = device_restore_mux(d, u, port);
+        if (r >= 0)
+                r = device_restore_link(d, u);
+        if (r >= 0)
+                r = unpack_end(u);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(d);
@@ -469,6 +520,8 @@ int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, i
 
 void device_detach(Device *d) {
         device_drop_questions(d);
+        if (d->link)
+                link_rest(d->link);
         port_keep(mux_get_port(d->mux));
         mux_detach(d->mux);
 }
@@ -504,8 +557,16 @@ Mux *device_get_mux(Device *d) {
         return d->mux;
 }
 
+Link *device_get_link(Device *d) {
+        return d->link;
+}
+
 sd_event *device_get_event(Device *d) {
         return d->event;
+}
+
+Net *device_get_net(Device *d) {
+        return d->net;
 }
 
 void device_watch(Device *d, DeviceWatch *w) {

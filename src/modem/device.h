@@ -34,8 +34,9 @@ typedef struct DeviceOps {
         bool (*has_rival)(Device *d, void *userdata);
 } DeviceOps;
 
-/* `place` is copied. The port is not opened yet. 0, or the errors of mux_new(). */
-int device_new(Device **ret, sd_event *event, const DevicePlace *place, const DeviceOps *ops,
+/* `place` is copied. The port is not opened yet. `net` (NULL: nothing is done with network interfaces) must
+ * outlive it. 0, or the errors of mux_new(). */
+int device_new(Device **ret, sd_event *event, const DevicePlace *place, Net *net, const DeviceOps *ops,
                void *userdata);
 Device *device_free(Device *d);
 DEFINE_CLEANUP(Device *, device_free)
@@ -68,8 +69,8 @@ void device_save(Device *d, Packer *p);
 void device_save_port(Device *d, Packer *p);
 /* The device that was saved. `port`: of device_save_port(); NULL: the last daemon did not mean to end there.
  * `fd`: as device_adopt() has it; -1: none. 0, -EBADMSG, or the errors of device_new(). */
-int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, int fd, const DeviceOps *ops,
-                   void *userdata);
+int device_restore(Device **ret, sd_event *event, Unpacker *u, Unpacker *port, int fd, Net *net,
+                   const DeviceOps *ops, void *userdata);
 /* Before device_free(): all is left to the next daemon as it is. */
 void device_detach(Device *d);
 
@@ -85,6 +86,7 @@ Mux *device_get_mux(Device *d);
 /* NULL: it has no network interface, as ports given by hand. */
 Link *device_get_link(Device *d);
 sd_event *device_get_event(Device *d);
+Net *device_get_net(Device *d); /* NULL: nothing is done with network interfaces */
 
 /* Whoever has to know of the state of its mux beside DeviceOps. Embedded in what it stands for. */
 typedef struct DeviceWatch {

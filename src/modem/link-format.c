@@ -39,9 +39,9 @@ uint32_t link_qmap_size(uint32_t max_mtu) {
 }
 
 uint32_t link_mtu(const LinkFormat *f) {
-        if (f->mode != LINK_QMAP || f->downlink_max_size == 0)
+        if (f->mode != LINK_QMAP || f->downlink_max_size < QMAP_SIZE_MIN)
                 return LINK_MTU;
-        return MIN(LINK_MTU, f->downlink_max_size - MIN(f->downlink_max_size, QMAP_HEADER_SIZE));
+        return MIN(LINK_MTU, f->downlink_max_size - QMAP_HEADER_SIZE);
 }
 
 uint32_t link_parent_mtu(const LinkFormat *f) {

@@ -31,7 +31,7 @@ typedef enum LinkStep {
 
 const char *link_step_to_string(LinkStep s); /* "setting the modem's format" */
 
-#define LINK_TEXT_MAX 256U
+#define LINK_TEXT_MAX 320U
 
 typedef struct LinkResult {
         /* 0. -EBUSY: somebody else uses the interface or the mux, or sessions are up with another format;
@@ -74,7 +74,8 @@ uint8_t link_use_get_mux(const LinkUse *u);           /* 0: none */
 typedef struct LinkMux {
         uint8_t id;
         char interface[16]; /* IF_NAMESIZE */
-        bool ours;          /* a use has it */
+        uint32_t mtu;
+        bool ours; /* a use has it */
 } LinkMux;
 
 #define LINK_MUX_MAX 254U
@@ -120,5 +121,7 @@ void link_on_place(Link *l);
 void link_on_modem(Link *l);
 /* A network interface has changed; `name` NULL: who knows which. */
 void link_on_interface(Link *l, const char *name);
+/* Nothing more is asked of the modem; uses that wait get no result. */
+void link_rest(Link *l);
 void link_save(const Link *l, Packer *p);
 int link_restore(Link *l, Unpacker *u);

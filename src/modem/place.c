@@ -98,6 +98,8 @@ void device_place_save(const DevicePlace *p, Packer *packer) {
         pack_u32(packer, p->window);
         pack_u8(packer, (uint8_t) p->sync);
         pack_bool(packer, p->usb_reset);
+        pack_bool(packer, p->has_link_mode);
+        pack_u8(packer, (uint8_t) p->link_mode);
 }
 
 /* The bus takes no other text. */
@@ -131,7 +133,10 @@ int device_place_restore(DevicePlace *ret, Unpacker *u) {
         p.window = unpack_u32(u);
         p.sync = (SyncPolicy) unpack_u8(u);
         p.usb_reset = unpack_bool(u);
-        if (u->error || !*p.name || p.name[strspn(p.name, NAME_CHARACTERS)] || p.sync >= _SYNC_POLICY_MAX)
+        p.has_link_mode = unpack_bool(u);
+        p.link_mode = (LinkMode) unpack_u8(u);
+        if (u->error || !*p.name || p.name[strspn(p.name, NAME_CHARACTERS)] || p.sync >= _SYNC_POLICY_MAX ||
+            p.link_mode >= _LINK_MODE_MAX)
                 return -EBADMSG;
         return device_place_copy(&p, ret);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "modem/link-format.h"
 #include "util/pack.h"
 #include "util/util.h"
 
@@ -29,7 +30,9 @@ typedef struct DevicePlace {
         uint8_t interface_number;
         unsigned window; /* requests in flight; 0: the default */
         SyncPolicy sync;
-        bool usb_reset; /* the USB device may be reset when nothing else helps */
+        bool usb_reset;     /* the USB device may be reset when nothing else helps */
+        bool has_link_mode; /* the link is set up so as soon as the modem is ready */
+        LinkMode link_mode;
 } DevicePlace;
 
 /* Frees what it has, not itself. */

@@ -12,6 +12,7 @@
 #define CTL_RELEASE           0x0023
 #define CTL_REVOKE_IND        0x0024
 #define CTL_INVALID_CLIENT_ID 0x0025
+#define CTL_SET_DATA_FORMAT   0x0026
 #define CTL_SYNC              0x0027
 
 #define ERROR_CLIENT_IDS_EXHAUSTED 0x0005 /* errors.csv */
@@ -464,6 +465,27 @@ void ctl_on_late_response(Mux *m, const QmiMessage *message) {
                 release_stray(m, service, id);
                 mux_flush(m);
         }
+}
+
+/* ---- the link layer of a modem without WDA ---- */
+
+/* TLV 0x01: no QoS header; TLV 0x10: the protocol, u16. */
+int mux_set_data_format(Mux *m, uint16_t protocol, Request **ret, RequestDone done, void *userdata) {
+        const uint8_t tlvs[] = {
+                CTL_TLV, 1, 0, 0, 0x10, 2, 0, (uint8_t) protocol, (uint8_t) (protocol >> 8)
+        };
+
+        if (!mux_is_live(m))
+                return -ENODEV;
+        return request_new(ret, m->ctl, &m->owner,
+                           &(RequestSpec){
+                                   .message = CTL_SET_DATA_FORMAT,
+                                   .tlvs = tlvs,
+                                   .n_tlvs = sizeof(tlvs),
+                                   .timeout_usec = m->ctl_timeout_usec,
+                                   .done = done,
+                                   .userdata = userdata,
+                           });
 }
 
 /* ---- indications ---- */

@@ -260,3 +260,7 @@ int request_new(Request **ret, Client *c, const Owner *owner, const RequestSpec 
  * goes on. Takes NULL, returns NULL. */
 Request *request_cancel(Request *r);
 DEFINE_CLEANUP(Request *, request_cancel)
+
+/* CTL Set Data Format, of modems without WDA: `protocol` 1 is 802.3, 2 raw IP; TLV 0x10 of the response is
+ * what it is then. CTL is the mux's own, hence this. 0, -ENODEV (not ready), and as request_new(). */
+int mux_set_data_format(Mux *m, uint16_t protocol, Request **ret, RequestDone done, void *userdata);

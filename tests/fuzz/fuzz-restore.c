@@ -7,6 +7,7 @@
 #include "bus/internal.h"
 #include "fuzz.h"
 #include "mux/mux-internal.h"
+#include "net/net.h"
 #include "util/log.h"
 
 /* What the last daemon has left, through device, mux and bus. It has a checksum, but whoever wrote it may
@@ -74,12 +75,16 @@ static void save(Bus *b, Device *d, Packer *p) {
 
 static void run(const uint8_t *data, size_t n_data, bool crashed, bool same_bus, Packer *ret) {
         sd_event *event;
+        static const NetOps net_ops = {};
         Device *d = NULL;
+        Net *net;
         Unpacker u, device_part, bus_part;
         int peer, r;
         Bus *b;
 
         r = sd_event_new(&event);
+        must(r >= 0);
+        r = net_new(&net, event, &net_ops, NULL);
         must(r >= 0);
         b = make_bus(event, &peer);
         unpacker_init(&u, data, n_data);
@@ -87,7 +92,7 @@ static void run(const uint8_t *data, size_t n_data, bool crashed, bool same_bus,
         bus_part = unpack_part(&u);
         /* At the end of the device's part everything has been read: an empty part stands for the port's. */
         r = device_restore(&d, event, &device_part,
-                           crashed ? NULL : &(Unpacker){ .data = (const uint8_t[8]){}, .size = 8 }, -1,
+                           crashed ? NULL : &(Unpacker){ .data = (const uint8_t[8]){}, .size = 8 }, -1, net,
                            &device_ops, NULL);
         if (r >= 0) {
                 Mux *m = device_get_mux(d);
@@ -107,6 +112,7 @@ static void run(const uint8_t *data, size_t n_data, bool crashed, bool same_bus,
                 must(b->n_held == 0);
         }
         device_free(d);
+        net_free(net);
         close(peer);
         bus_free(b);
         sd_event_unref(event);
