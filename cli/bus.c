@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus.h"
 
+#include "access.h"
+#include "agent.h"
 #include "bus/error.h"
 #include "reply.h"
 
@@ -51,9 +53,27 @@ static int error_exit_code(const sd_bus_error *error) {
         return EXIT_REFUSED;
 }
 
+/* qmid's own sentences may begin with the message they are about. */
+static const char *skip_title(const char *what, const char *sentence) {
+        size_t n = strlen(what);
+
+        return strncmp(sentence, what, n) == 0 && strncmp(sentence + n, ": ", 2) == 0 ? sentence + n + 2
+                                                                                      : sentence;
+}
+
+static int fail_denied(const char *what, const char *sentence) {
+        size_t n;
+        const char *class = access_class_in_error(sentence, &n);
+
+        sentence = skip_title(what, sentence);
+        if (!class)
+                return cli_error(EXIT_DENIED, "%s: access denied: %s", what, sentence);
+        return cli_error(EXIT_DENIED, "%s: access denied: %s; " ACCESS_REMEDY " " QMID_NAME ".%.*s", what,
+                         sentence, (int) n, class);
+}
+
 int bus_fail(const char *what, const sd_bus_error *error) {
         ExitCode code = error_exit_code(error);
-        size_t n = strlen(what);
 
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
@@ -61,16 +81,14 @@ int bus_fail(const char *what, const sd_bus_error *error) {
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
                 return cli_error(code, "%s: qmid went away before it answered", what);
         if (code == EXIT_DENIED)
-                return cli_error(code, "%s: access denied: %s", what, error->message);
+                return fail_denied(what, error->message);
         if (code == EXIT_TIMEOUT && !sd_bus_error_has_name(error, QMID_ERROR_TIMEOUT))
                 return cli_error(code, "%s: no answer in time", what);
-        /* qmid's own sentences may begin with the message they are about, or be about the device that was
-         * meant. */
-        if ((strncmp(error->message, what, n) == 0 && error->message[n] == ':') ||
-            sd_bus_error_has_name(error, QMID_ERROR_NO_SUCH_DEVICE) ||
+        /* About the device that was meant. */
+        if (sd_bus_error_has_name(error, QMID_ERROR_NO_SUCH_DEVICE) ||
             sd_bus_error_has_name(error, QMID_ERROR_AMBIGUOUS_DEVICE))
                 return cli_error(code, "%s", error->message);
-        return cli_error(code, "%s: %s", what, error->message);
+        return cli_error(code, "%s: %s", what, skip_title(what, error->message));
 }
 
 int bus_fail_errno(const char *what, int error) {
@@ -84,9 +102,6 @@ int bus_new_call(sd_bus *bus, const char *path, const char *interface, const cha
         int r;
 
         r = sd_bus_message_new_method_call(bus, ret, QMID_NAME, path, interface, member);
-        if (r < 0)
-                return bus_fail_errno(member, r);
-        r = sd_bus_message_set_allow_interactive_authorization(*ret, true);
         return r < 0 ? bus_fail_errno(member, r) : EXIT_OK;
 }
 
@@ -95,7 +110,20 @@ int bus_call(const Options *o, sd_bus *bus, sd_bus_message *m, const char *what,
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call(bus, m, o->timeout_usec ?: timeout_usec, &error, ret_reply);
+        if (o->ask_password)
+                timeout_usec += BUS_PASSWORD_USEC;
+        timeout_usec = o->timeout_usec ?: timeout_usec;
+        r = sd_bus_message_set_allow_interactive_authorization(m, o->ask_password);
+        if (r < 0)
+                return bus_fail_errno(what, r);
+        r = sd_bus_call(bus, m, timeout_usec, &error, ret_reply);
+        /* polkit wants a password, and found nobody to ask for it. Nothing has happened yet. */
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) &&
+            o->ask_password && !o->host && !o->machine && agent_start()) {
+                sd_bus_error_free(&error);
+                r = sd_bus_call(bus, m, timeout_usec, &error, ret_reply);
+                agent_end();
+        }
         if (r < 0 && !sd_bus_error_is_set(&error))
                 r = sd_bus_error_set_errno(&error, r);
         return r < 0 ? bus_fail(what, &error) : EXIT_OK;

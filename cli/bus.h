@@ -13,8 +13,10 @@
 #define QMID_DEVICE_INTERFACE  "org.qmid1.Device"
 #define QMID_MANAGER_INTERFACE "org.qmid1.Manager"
 
-/* What a call may take besides the work of the modem: starting qmid, a question for a password. */
+/* What a call may take besides the work of the modem: starting qmid. */
 #define BUS_TIMEOUT_USEC (60 * USEC_PER_SEC)
+/* What is added where somebody may have to give a password, as much as qmid gives him. */
+#define BUS_PASSWORD_USEC (180 * USEC_PER_SEC)
 
 int bus_connect(const Options *o, sd_bus **ret);
 
@@ -27,8 +29,9 @@ const char *bus_device_name(const char *path);
 int bus_new_call(sd_bus *bus, const char *path, const char *interface, const char *member,
                  sd_bus_message **ret);
 
-/* Sends it and waits. `what` begins an error message ("nas get-signal-info"). `timeout_usec`: unless
- * --timeout says otherwise. */
+/* Sends it and waits. A person may be asked for a password, which takes longer. `what` begins an error
+ * message
+ * ("nas get-signal-info"). `timeout_usec`: unless --timeout says otherwise. */
 int bus_call(const Options *o, sd_bus *bus, sd_bus_message *m, const char *what, uint64_t timeout_usec,
              sd_bus_message **ret_reply);
 

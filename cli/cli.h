@@ -15,7 +15,7 @@ typedef enum ExitCode {
         EXIT_MISSING =
                 3, /* no such device, the modem lacks the service, qmid or the bus cannot be reached */
         EXIT_TIMEOUT = 4,
-        EXIT_DENIED = 5,
+        EXIT_DENIED = 5, /* not allowed, or nobody gave a password */
 } ExitCode;
 
 typedef enum JsonMode {
@@ -31,6 +31,7 @@ typedef struct Options {
         uint64_t timeout_usec; /* 0: what the message needs */
         JsonMode json;
         bool legend;
+        bool ask_password;
         bool force; /* of `call` and `raw` */
 
         /* of `trace` */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "access.h"
 #include "bus.h"
 #include "json.h"
 #include "reply.h"
@@ -52,10 +53,16 @@ static const char *kind_of(const Value *entry, Arena *a) {
         return kind && n_lost > 0 ? arena_printf(a, "%s, %" PRIu64 " lost", kind, n_lost) : kind;
 }
 
+static bool is_withheld(const Value *entry) {
+        return value_dict_get(entry, "withheld");
+}
+
 /* One that persists can be nobody's. */
 static const char *owner_of(const Value *entry) {
         const char *owner = text_of(entry, "owner");
 
+        if (is_withheld(entry))
+                return "withheld";
         return *owner ? owner : "nobody";
 }
 
@@ -63,6 +70,8 @@ static int print_table(const Options *o, Arena *a, const Value *clients) {
         static const char *const headers[] = { "SERVICE",  "CID",   "OWNER", "PROGRAM",
                                                "REQUESTS", "SINCE", "CLIENT" };
         Table t = { .arena = a, .headers = headers, .n_columns = ELEMENTSOF(headers) };
+        bool some_withheld = false;
+        OutputLine l;
 
         for (uint32_t i = 0; i < clients->n; i++) {
                 const Value *entry = &clients->elements[i];
@@ -74,7 +83,9 @@ static int print_table(const Options *o, Arena *a, const Value *clients) {
                 cells[1] = arena_printf(a, "%" PRIu64, number_of(entry, "client_id"));
                 cells[2] = owner_of(entry);
                 cells[3] = text_of(entry, "program");
-                cells[4] = arena_printf(a, "%" PRIu64, number_of(entry, "requests"));
+                cells[4] =
+                        is_withheld(entry) ? "" : arena_printf(a, "%" PRIu64, number_of(entry, "requests"));
+                some_withheld |= is_withheld(entry);
                 cells[5] = local_time(number_of(entry, "since"), a);
                 cells[6] = kind_of(entry, a);
                 for (size_t k = 0; k < ELEMENTSOF(headers); k++)
@@ -82,6 +93,13 @@ static int print_table(const Options *o, Arena *a, const Value *clients) {
                                 return cli_oom();
         }
         table_print(&t, stdout, o->legend);
+        if (some_withheld && o->legend) {
+                putchar('\n');
+                l = output_line(stdout, 0);
+                output_words(&l, "What is withheld belongs to others; to see it");
+                access_print_remedy(&l, ACCESS_SET(ACCESS_CLIENTS));
+                putchar('\n');
+        }
         return EXIT_OK;
 }
 

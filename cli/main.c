@@ -46,6 +46,7 @@ static const char help[] =
         "     --json=MODE        JSON: short (a line each) or pretty\n"
         "  -j                    The same as --json=short\n"
         "     --no-legend        No headings above tables\n"
+        "     --no-ask-password  Never ask for a password\n"
         "     --force            call, raw: also a PIN that was rejected, or the last try\n"
         "  -w FILE               trace: write the frames, as pcapng\n"
         "  -r FILE               trace: read frames from such a file\n"
@@ -84,6 +85,7 @@ int main(int argc, char **argv) {
                 ARG_JSON = 256,
                 ARG_TIMEOUT,
                 ARG_NO_LEGEND,
+                ARG_NO_ASK_PASSWORD,
                 ARG_FORCE,
                 ARG_EXPAND,
                 ARG_UNMASKED,
@@ -96,6 +98,7 @@ int main(int argc, char **argv) {
                 { "json", required_argument, NULL, ARG_JSON },
                 { "timeout", required_argument, NULL, ARG_TIMEOUT },
                 { "no-legend", no_argument, NULL, ARG_NO_LEGEND },
+                { "no-ask-password", no_argument, NULL, ARG_NO_ASK_PASSWORD },
                 { "force", no_argument, NULL, ARG_FORCE },
                 { "expand", no_argument, NULL, ARG_EXPAND },
                 { "unmasked", no_argument, NULL, ARG_UNMASKED },
@@ -103,7 +106,7 @@ int main(int argc, char **argv) {
                 { "version", no_argument, NULL, ARG_VERSION },
                 {},
         };
-        Options o = { .device = "", .legend = true };
+        Options o = { .device = "", .legend = true, .ask_password = true };
         const Verb *verb = NULL;
         size_t n_args;
         int c, r;
@@ -131,6 +134,9 @@ int main(int argc, char **argv) {
                         break;
                 case ARG_NO_LEGEND:
                         o.legend = false;
+                        break;
+                case ARG_NO_ASK_PASSWORD:
+                        o.ask_password = false;
                         break;
                 case ARG_FORCE:
                         o.force = true;

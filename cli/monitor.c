@@ -18,7 +18,7 @@ typedef struct Watch {
 } Watch;
 
 typedef struct Monitor {
-        const Options *options;
+        Options options;
         sd_bus *bus;
         char *qmid; /* its unique name: nobody else's signals are believed */
         char *device;
@@ -58,7 +58,7 @@ static int monitor_register_one(Monitor *m, const SchemaMessage *message, const 
         r = bus_append_dict(call, request);
         if (r < 0)
                 return bus_fail_errno(title, r);
-        return bus_call(m->options, m->bus, call, title, BUS_TIMEOUT_USEC, &reply);
+        return bus_call(&m->options, m->bus, call, title, BUS_TIMEOUT_USEC, &reply);
 }
 
 /* What has no registration can still speak to all: a client of our own hears that. */
@@ -73,7 +73,7 @@ static int monitor_open_client(Monitor *m, Watch *w) {
         r = sd_bus_message_append(call, "sa{sv}", name, 0);
         if (r < 0)
                 return bus_fail_errno(name, r);
-        r = bus_call(m->options, m->bus, call, name, BUS_TIMEOUT_USEC, &reply);
+        r = bus_call(&m->options, m->bus, call, name, BUS_TIMEOUT_USEC, &reply);
         if (r != EXIT_OK)
                 return r;
         r = sd_bus_message_read(reply, "o", &path);
@@ -105,10 +105,12 @@ static int monitor_register_service(Monitor *m, Watch *w) {
                 r = monitor_register_one(m, message, &request, &a);
                 if (r == EXIT_OK)
                         taken = true;
-                else if (r != EXIT_REFUSED) /* not what was asked, but the service, the modem or qmid */
-                        return r;
+                else if (r != EXIT_REFUSED && r != EXIT_DENIED)
+                        return r; /* not what was asked, but the service, the modem or qmid */
                 else
                         result = r;
+                if (r == EXIT_DENIED) /* who gives no password is not asked again and again */
+                        m->options.ask_password = false;
         }
         if (!tried)
                 return monitor_open_client(m, w);
@@ -130,7 +132,7 @@ static int monitor_register(Monitor *m) {
         if (!taken)
                 return result;
 
-        if (m->options->legend) {
+        if (m->options.legend) {
                 fputs("Monitoring", stderr);
                 for (size_t i = 0; i < m->n_watches; i++)
                         fprintf(stderr, "%s %s", i > 0 ? "," : "",
@@ -167,7 +169,7 @@ static int monitor_show(Monitor *m, const char *service, const char *name, const
         char text[16] = "";
         struct tm tm;
 
-        if (m->options->json != JSON_OFF) {
+        if (m->options.json != JSON_OFF) {
                 v = value_dict_add(&object, a, "time_usec");
                 if (!v)
                         return cli_oom();
@@ -180,7 +182,7 @@ static int monitor_show(Monitor *m, const char *service, const char *name, const
                 if (!v)
                         return cli_oom();
                 *v = *fields;
-                return json_print(stdout, &object, m->options->json);
+                return json_print(stdout, &object, m->options.json);
         }
 
         if (localtime_r(&seconds, &tm))
@@ -264,7 +266,7 @@ static int monitor_on_properties(Monitor *m, sd_bus_message *signal) {
         state = value_dict_get(&changed, "State");
         if (!state || state->type != VALUE_STRING)
                 return EXIT_OK;
-        if (m->options->legend)
+        if (m->options.legend)
                 fprintf(stderr, "%s is %s\n", bus_device_name(m->device), state->string);
         return streq(state->string, "ready") ? monitor_register(m) : EXIT_OK;
 }
@@ -347,7 +349,7 @@ static int monitor_choose_all(Monitor *m) {
         int r;
 
         arena_init(&a);
-        r = bus_get_properties(m->options, m->bus, m->device, QMID_DEVICE_INTERFACE, &reply, &a,
+        r = bus_get_properties(&m->options, m->bus, m->device, QMID_DEVICE_INTERFACE, &reply, &a,
                                &properties);
         if (r != EXIT_OK)
                 return r;
@@ -369,14 +371,14 @@ static int monitor_start(Monitor *m) {
         const char *unique;
         int r;
 
-        r = bus_connect(m->options, &m->bus);
+        r = bus_connect(&m->options, &m->bus);
         if (r != EXIT_OK)
                 return r;
         r = sd_bus_match_signal(m->bus, NULL, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                 "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, m);
         if (r < 0)
                 return bus_fail_errno("monitor", r);
-        r = bus_find_device(m->options, m->bus, &m->device);
+        r = bus_find_device(&m->options, m->bus, &m->device);
         if (r != EXIT_OK)
                 return r;
         r = sd_bus_get_name_creds(m->bus, QMID_NAME, SD_BUS_CREDS_UNIQUE_NAME, &creds);
@@ -400,7 +402,7 @@ static int monitor_start(Monitor *m) {
 }
 
 int verb_monitor(const Options *o, char **args, size_t n_args) {
-        _cleanup_(monitor_done) Monitor m = { .options = o };
+        _cleanup_(monitor_done) Monitor m = { .options = *o };
         int r;
 
         r = monitor_choose(&m, args, n_args);
@@ -410,6 +412,7 @@ int verb_monitor(const Options *o, char **args, size_t n_args) {
         if (r != EXIT_OK)
                 return r;
         if (n_args == 0) {
+                m.options.ask_password = false; /* for what nobody named */
                 r = monitor_choose_all(&m);
                 if (r != EXIT_OK)
                         return r;

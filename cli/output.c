@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "access.h"
+
 #define WIDTH_DEFAULT 80U
 #define WIDTH_MIN     40U
 #define KEY_WIDTH_MAX 32U
@@ -199,6 +201,7 @@ void output_value(OutputLine *l, const SchemaType *t, const Value *v) {
 typedef struct Rows {
         SchemaTlvs tlvs;
         const SchemaType *type; /* NULL: the TLVs */
+        AccessSet withheld;     /* classes of what the message lacks */
 } Rows;
 
 static size_t rows_n(const Rows *rows) {
@@ -268,17 +271,32 @@ static bool is_line(const Value *v) {
 
 static void put_dict(FILE *f, const Rows *rows, const Value *dict, size_t indent);
 
+/* A key and its column. */
+static OutputLine begin_entry(FILE *f, const char *key, size_t key_width, size_t indent) {
+        size_t width = output_text_width(key);
+
+        output_indent(f, indent);
+        output_text(f, key);
+        output_indent(f, (width < key_width ? key_width - width : 0) + 2);
+        return output_line(f, indent + MAX(width, key_width) + 2);
+}
+
+static void put_withheld(FILE *f, const Rows *rows, const char *key, size_t key_width, const Value *v,
+                         size_t indent) {
+        OutputLine l = begin_entry(f, key, key_width, indent);
+
+        put_value(&l, NULL, v, false, ";");
+        output_words(&l, "to see this");
+        access_print_remedy(&l, rows->withheld);
+        putc('\n', f);
+}
+
 static void put_entry(FILE *f, const SchemaType *t, const char *key, size_t key_width, const Value *v,
                       size_t indent) {
         OutputLine l;
 
-        output_indent(f, indent);
-        output_text(f, key);
         if (is_line(v)) {
-                size_t width = output_text_width(key);
-
-                output_indent(f, (width < key_width ? key_width - width : 0) + 2);
-                l = output_line(f, indent + MAX(width, key_width) + 2);
+                l = begin_entry(f, key, key_width, indent);
                 if (v->type == VALUE_DICT || v->type == VALUE_TLVS)
                         output_word(&l, "empty");
                 else
@@ -287,6 +305,8 @@ static void put_entry(FILE *f, const SchemaType *t, const char *key, size_t key_
                 return;
         }
 
+        output_indent(f, indent);
+        output_text(f, key);
         fputs(":\n", f);
         if (v->type == VALUE_DICT)
                 put_dict(f, &(Rows){ .type = rows_of_type(t).type }, v, indent + 2);
@@ -319,10 +339,19 @@ static void put_dict(FILE *f, const Rows *rows, const Value *dict, size_t indent
         for (uint32_t i = 0; i < dict->n; i++) {
                 const ValueEntry *e = &dict->entries[i];
 
-                put_entry(f, rows_type(rows, e->key, &e->value), e->key, key_width, &e->value, indent);
+                if (rows->withheld && streq(e->key, "withheld"))
+                        put_withheld(f, rows, e->key, key_width, &e->value, indent);
+                else
+                        put_entry(f, rows_type(rows, e->key, &e->value), e->key, key_width, &e->value,
+                                  indent);
         }
 }
 
 void output_dict(FILE *f, const SchemaMessage *m, QmiMessageType type, const Value *dict, size_t indent) {
-        put_dict(f, &(Rows){ .tlvs = m ? message_tlvs(m, type) : (SchemaTlvs){} }, dict, indent);
+        const Value *withheld = value_dict_get(dict, "withheld");
+        Rows rows = { .tlvs = m ? message_tlvs(m, type) : (SchemaTlvs){} };
+
+        if (withheld && withheld->type == VALUE_ARRAY && streq(withheld->signature, "s"))
+                rows.withheld = access_of_withheld(m, type, withheld);
+        put_dict(f, &rows, dict, indent);
 }

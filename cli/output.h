@@ -42,7 +42,8 @@ void output_bytes(OutputLine *l, const uint8_t *bytes, size_t n_bytes);
 void output_indent(FILE *f, size_t n_columns);
 
 /* The fields of a message, one a line, structs indented, the elements of lists of structs numbered. Units
- * come from the rows of the message. `m` may be NULL: no units. */
+ * come from the rows of the message, and so does what would let somebody see what is withheld. `m` may be
+ * NULL: without them. */
 void output_dict(FILE *f, const SchemaMessage *m, QmiMessageType type, const Value *dict, size_t indent);
 
 /* One value on the line, with its unit. `t` may be NULL. Not for dictionaries. */

@@ -140,8 +140,8 @@ _qmictl() {
         _qmictl_option_value "${cur%%=*}" "${cur%%=*}="
         return
     elif [[ ! $ended && $cur == -* ]]; then
-        _qmictl_reply -d -H -M -j -w -r -h --device= --host= --machine= --timeout= --json= --no-legend --force --expand \
-            --unmasked --help --version
+        _qmictl_reply -d -H -M -j -w -r -h --device= --host= --machine= --timeout= --json= --no-legend --no-ask-password \
+            --force --expand --unmasked --help --version
         return
     fi
 

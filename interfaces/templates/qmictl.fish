@@ -151,6 +151,7 @@ complete -c qmictl -l timeout -x -d 'Wait so many seconds at most for each answe
 complete -c qmictl -l json -x -a 'short pretty off' -d 'Output for programs'
 complete -c qmictl -s j -d 'The same as --json=short'
 complete -c qmictl -l no-legend -d 'No headings above tables'
+complete -c qmictl -l no-ask-password -d 'Never ask for a password'
 complete -c qmictl -s w -r -F -d 'trace: write the frames, as pcapng'
 complete -c qmictl -s r -r -F -d 'trace: read frames from such a file'
 complete -c qmictl -l expand -d 'trace: each field on a line'

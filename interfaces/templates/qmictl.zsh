@@ -142,6 +142,7 @@ _qmictl() {
         '(-j --json)--json=[output for programs]:mode:(short pretty off)' \
         '(-j --json)-j[the same as --json=short]' \
         '--no-legend[no headings above tables]' \
+        '--no-ask-password[never ask for a password]' \
         '-w+[write the frames, as pcapng]:file:_files' \
         '-r+[read frames from such a file]:file:_files' \
         '--expand[each field on a line]' \

@@ -258,7 +258,7 @@ def test_a_secret_is_read(shell):
 def test_options(shell, usage):
     listed = set(re.findall(r"(--[a-z-]+)", usage.partition("Options:")[2])) - {"--json=short"}
     assert {w.rstrip("=") for w in offered(shell, "qmictl --")} == listed
-    assert offered(shell, "qmictl --no") == ["--no-legend"]
+    assert offered(shell, "qmictl --no") == ["--no-ask-password", "--no-legend"]
     assert [w.rstrip("=") for w in offered(shell, "qmictl call --j")] == ["--json"]
     assert value(shell, "qmictl --json=") == ["off", "pretty", "short"]
     assert offered(shell, "qmictl --json p") == ["pretty"]

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """qmictl against the daemon and a simulated modem."""
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
-import termios
 import threading
 import time
 
 import pytest
 import qmidtest
 from jeepney import DBusAddress, HeaderFields, new_signal
+from terminal import Terminal
 
 REFUSED, USAGE, MISSING, TIMED_OUT, DENIED = 1, 2, 3, 4, 5
 
@@ -323,40 +319,11 @@ VERIFY = ["call", "dms", "uim-verify-pin", "pin.id=pin1"]
 PIN_TLV = bytes.fromhex("01 0600 01 04 31323334")  # pin 1, "1234"
 
 
-class Terminal:
-    """A program with a terminal of its own, killed if it hangs."""
-
-    def __init__(self, world, *command):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-            os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = world.bus.address
-            os.execv(command[0], command)
-        self.timer = threading.Timer(qmidtest.TIMEOUT, os.killpg, (self.pid, signal.SIGKILL))
-        self.timer.start()
-        self.text = ""
-
-    def read_until(self, what):
-        while what not in self.text:
-            self.text += os.read(self.fd, 4096).decode()
-
-    def wait(self):
-        """Its exit status, when it has written all."""
-        with contextlib.suppress(OSError):  # the end of a terminal is EIO
-            while chunk := os.read(self.fd, 4096):
-                self.text += chunk.decode()
-        os.close(self.fd)
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self.timer.cancel()
-        return status
-
-
 def test_a_secret_is_asked_for(world, sim, device):
     terminal = Terminal(world, qmidtest.program("cli/qmictl"), *VERIFY)
     terminal.read_until("pin.value: ")
-    assert not termios.tcgetattr(terminal.fd)[3] & termios.ECHO
-    os.write(terminal.fd, b"1234\n")
+    assert not terminal.echoes()
+    terminal.write("1234\n")
     assert terminal.wait() == 0, terminal.text
     assert "1234" not in terminal.text
     assert sim.last_request("dms.uim-verify-pin")["tlvs"] == PIN_TLV
@@ -365,7 +332,7 @@ def test_a_secret_is_asked_for(world, sim, device):
 def test_an_answer_that_does_not_come(world, sim, device):
     terminal = Terminal(world, qmidtest.program("cli/qmictl"), *VERIFY)
     terminal.read_until("pin.value: ")
-    os.write(terminal.fd, b"\x04")  # end of input
+    terminal.write("\x04")  # end of input
     assert terminal.wait() == USAGE
     assert sim.count("dms.uim-verify-pin") == 0
 
@@ -375,7 +342,7 @@ def test_interrupting_gives_the_terminal_back(world, sim, device):
     script = 'trap : INT; "$@"; echo "status $?"; stty -a'
     terminal = Terminal(world, "/bin/sh", "-c", script, "sh", qmidtest.program("cli/qmictl"), *VERIFY)
     terminal.read_until("pin.value: ")
-    os.write(terminal.fd, b"12\x03")
+    terminal.write("12\x03")
     terminal.wait()
     assert f"status {128 + signal.SIGINT}" in terminal.text
     assert " echo " in terminal.text
