@@ -19,7 +19,8 @@ typedef struct Configure Configure;
 #define CONFIGURE_METRIC 4096U
 
 /* Takes over what is ours on the interface already. `mtu`: the most that it may have; 0: no such limit.
- * `net` must outlive it. 0, -ENODEV (no such interface), -ENOMEM. */
+ * `net` must outlive it. 0, -ENODEV (no such interface), -EBUSY (another session has it),
+ * -ENOMEM. */
 int configure_new(Configure **ret, Net *net, const char *interface, uint32_t mtu,
                   const SessionIp ip[static _SESSION_FAMILY_MAX]);
 /* The network gave something else, or somebody may have changed what was set: sets what is missing, takes

@@ -47,7 +47,7 @@ static void on_changed(Net *n, int index, const char *name, void *userdata) {
         check(n == b->net);
         b->changed = index;
         snprintf(b->name, sizeof(b->name), "%s", name);
-        b->n_events += b->watched == 0 || b->watched == index;
+        b->n_events++;
 }
 
 static void on_overrun(Net *n, void *userdata) {
@@ -103,7 +103,8 @@ static size_t read_table(const char *path, const char *name, unsigned skip_colum
         while (fgets(line, sizeof(line), f)) {
                 unsigned column = 0;
 
-                if (!strstr(line, name))
+                /* Those to its own addresses come when the kernel has seen that nobody else has them. */
+                if (!strstr(line, name) || (strlen(line) > 34 && strncmp(line + 32, " 80", 3) == 0))
                         continue;
                 for (char *s = strtok_r(line, " \t\n", &save); s; s = strtok_r(NULL, " \t\n", &save))
                         if (column++ < skip_column || streq(s, name))

@@ -11,10 +11,9 @@
 typedef struct NetBed {
         sd_event *event;
         Net *net;
-        int changed;       /* of on_changed(): the last index, */
-        char name[32];     /* and name */
-        unsigned n_events; /* of `watched`, or of all if that is 0 */
-        int watched;
+        int changed;   /* of on_changed(): the last index, */
+        char name[32]; /* and name */
+        unsigned n_events;
 } NetBed;
 
 /* Leaves this machine's network: once. Ends the program with NET_BED_SKIPPED where that cannot be had. */
