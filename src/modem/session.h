@@ -133,11 +133,13 @@ typedef struct SessionOps {
         void (*on_changed)(Session *s, unsigned changes, void *userdata);
         /* What session_save() writes has changed. NULL: nobody saves. */
         void (*on_save)(Session *s, void *userdata);
-        /* Of its clients, for who uses them beside it; as ClientOps. NULL: nobody does. */
+        /* Of its clients, for who uses them beside it; as ClientOps, and does not free the session. NULL:
+         * nobody does. */
         void (*on_indication)(Session *s, SessionFamily f, Client *c, const QmiMessage *m, bool broadcast,
                               void *userdata);
-        /* A family has a client with an id now; NULL: it has none any more. Not told at the end. May be
-         * NULL. */
+        /* A family has a client with an id now; NULL: it is about to be given back, and with it whatever
+         * others have asked on it, without a word. Not told by session_free(), session_lose_device() and
+         * session_restore(). Does not free the session. May be NULL. */
         void (*on_client)(Session *s, SessionFamily f, Client *c, void *userdata);
 } SessionOps;
 
@@ -174,7 +176,10 @@ const SessionIp *session_get_ip(Session *s, SessionFamily f);
 const SessionGrant *session_get_grant(Session *s, SessionFamily f);
 const SessionEnd *session_get_end(Session *s);
 bool session_is_adopted(Session *s); /* a call was up already when it began, and is used now */
+/* Whether addresses, routes and name servers are set by qmid; and what of that is not as it should be, in a
+ * sentence, or "". */
 bool session_is_configured(Session *s);
+const char *session_get_problem(Session *s);
 uint64_t session_get_since_usec(Session *s); /* CLOCK_BOOTTIME, when it was connected; 0: not yet */
 const char *session_get_apn(Session *s);     /* as asked for; "": not */
 uint8_t session_get_profile(Session *s);     /* in use; 0: none */
