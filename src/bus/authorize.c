@@ -18,6 +18,7 @@ void access_target_names(const AccessTarget *t, AccessNames *ret) {
                 [DOOR_RELEASE] = "Release",
                 [DOOR_OPEN_SOCKET] = "OpenSocket",
                 [DOOR_LIST_CLIENTS] = "ListClients",
+                [DOOR_SET_LINK_LAYER] = "SetLinkLayer",
         };
         uint16_t vendor = mux_get_vendor(device_get_mux(t->device->device));
         const SchemaService *s =

@@ -106,6 +106,7 @@ void bus_remove_device(Bus *b, Device *device) {
                 bus_checks_fail(caller, d, &gone);
         bus_forget_grants(b); /* another one may lie where it lay */
         bus_calls_fail(d, NULL, b->detached ? NULL : &gone);
+        bus_link_fail(d, b->detached ? NULL : &gone);
         while (!LIST_EMPTY(&d->clients))
                 bus_client_remove(LIST_FIRST(&d->clients), &gone, gone.message);
         while (!LIST_EMPTY(&d->traces))
@@ -120,7 +121,7 @@ void bus_remove_device(Bus *b, Device *device) {
 }
 
 void bus_device_changed(Bus *b, Device *device, unsigned changes) {
-        const char *properties[10];
+        const char *properties[12];
         BusDevice *d = bus_find_device(b, device);
         size_t n = 0;
         int r;
@@ -146,6 +147,8 @@ void bus_device_changed(Bus *b, Device *device, unsigned changes) {
                 properties[n++] = "Port";
         if (changes & DEVICE_CHANGE_PRIMARY)
                 properties[n++] = "Primary";
+        if (changes & DEVICE_CHANGE_LINK)
+                properties[n++] = "LinkLayer";
         properties[n] = NULL;
         r = sd_bus_emit_properties_changed_strv(b->bus, d->path, QMID_BUS_NAME ".Device",
                                                 (char **) (uintptr_t) properties);

@@ -286,6 +286,7 @@ void bus_fail_calls(Bus *b, const char *reason) {
                                 bus_client_remove(c, &error, NULL);
                 }
                 bus_calls_fail(d, NULL, &error);
+                bus_link_fail(d, &error);
         }
         bus_rest_sockets(b, true);
 }

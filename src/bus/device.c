@@ -108,12 +108,6 @@ static int get_primary(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_append(reply, "b", device_is_primary(device_of(userdata)));
 }
 
-/* Nothing is known of the link layer: qmid does not touch it. */
-static int get_no_link_layer(sd_bus *bus, const char *path, const char *interface, const char *property,
-                             sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "a{sv}", 0);
-}
-
 /* ---- methods ---- */
 
 /* A service by name ("nas", "Nas") or number ("0xe1"). `ret_schema` is NULL for one that only has a number.
@@ -448,7 +442,7 @@ const sd_bus_vtable device_vtable[] = {
         SD_BUS_PROPERTY("Model", "s", get_model, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Revision", "s", get_revision, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Services", "a{s(qq)}", get_services, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("LinkLayer", "a{sv}", get_no_link_layer, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LinkLayer", "a{sv}", bus_get_link_layer, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Request",
                                 SD_BUS_ARGS("s", service, "s", message, "a{sv}", request, "a{sv}", options),
                                 SD_BUS_RESULT("s", result, "a{sv}", response), method_request,
@@ -468,6 +462,8 @@ const sd_bus_vtable device_vtable[] = {
                                 method_open_trace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Inhibit", SD_BUS_ARGS("s", reason, "a{sv}", options),
                                 SD_BUS_RESULT("h", inhibitor), method_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetLinkLayer", SD_BUS_ARGS("s", mode, "a{sv}", options), SD_BUS_NO_RESULT,
+                                bus_method_set_link_layer, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("RawIndication", SD_BUS_ARGS("s", service, "q", message, "a(yay)", tlvs), 0),
         SD_BUS_VTABLE_END,
 };

@@ -19,6 +19,7 @@
 #define QMID_ERROR_NOT_OWNER        "org.qmid1.Error.NotOwner"
 #define QMID_ERROR_LIMITS_EXCEEDED  "org.qmid1.Error.LimitsExceeded"
 #define QMID_ERROR_GUARDED          "org.qmid1.Error.Guarded"
+#define QMID_ERROR_LINK_LAYER       "org.qmid1.Error.LinkLayer"
 
 #define QMI_ERROR_CLIENT_IDS_EXHAUSTED 5 /* [enum.qmi-error] */
 

@@ -20,6 +20,7 @@ typedef struct BusCall BusCall;
 typedef struct BusSocket BusSocket;
 typedef struct BusTrace BusTrace;
 typedef struct BusInhibitor BusInhibitor;
+typedef struct BusLinkCall BusLinkCall;
 typedef struct ServiceFace ServiceFace;
 typedef struct AccessCheck AccessCheck;
 typedef struct Inquiry Inquiry;
@@ -71,6 +72,7 @@ struct BusDevice {
         BusCallQueue calls;             /* in the order in which they came */
         LIST_HEAD(, BusTrace) traces;
         LIST_HEAD(, BusInhibitor) inhibitors;
+        BusLinkCall *link_call; /* the SetLinkLayer that is under way; NULL: none is */
         LIST_ENTRY(BusDevice) entries;
 };
 
@@ -141,6 +143,7 @@ typedef enum AccessDoor {
         DOOR_RELEASE,
         DOOR_OPEN_SOCKET,
         DOOR_LIST_CLIENTS,
+        DOOR_SET_LINK_LAYER,
         _DOOR_MAX,
 } AccessDoor;
 
@@ -300,6 +303,14 @@ int bus_inhibitor_take_kept(Bus *b, uint64_t number);
 void bus_inhibitor_close(BusInhibitor *i);
 /* The program of a restored caller is known: it is shown. */
 void bus_inhibitors_rename(const Caller *c);
+
+/* ---- link.c: the link layer of a device */
+
+int bus_get_link_layer(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_method_set_link_layer(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Answers the SetLinkLayer that is under way. `error` NULL: nobody waits for it. */
+void bus_link_fail(BusDevice *d, const sd_bus_error *error);
 
 /* ---- trace.c: a descriptor that carries the frames of a device */
 

@@ -40,6 +40,7 @@ struct Link {
         bool fresh;        /* as the last daemon left it: nothing need be asked */
         bool look;         /* the modem is to be asked what it uses */
         bool looking;
+        bool own_failed;  /* what is wanted could not be set up */
         LinkUse *current; /* whose turn it is: */
         LinkMode wanted;
         LinkFormat target;

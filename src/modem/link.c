@@ -251,6 +251,7 @@ static bool link_is_asked_for(const Link *l) {
 }
 
 static void on_own(Link *l, const LinkResult *result, void *userdata) {
+        l->own_failed = result->error < 0;
         if (result->error < 0)
                 log_warning("%s: %s", device_get_name(l->device), result->text);
         l->own = link_use_free(l->own);
@@ -268,11 +269,14 @@ static void link_set_up_own(Link *l) {
                 log_warning_errno(r, "%s: cannot set up the link", device_get_name(l->device));
 }
 
-void link_set_mode(Link *l, LinkMode mode) {
-        if (l->mode == mode)
-                return;
-        l->mode = mode;
-        link_tell(l);
+LinkMode link_set_mode(Link *l, LinkMode mode) {
+        LinkMode before = l->mode;
+
+        if (before != mode) {
+                l->mode = mode;
+                link_tell(l);
+        }
+        return before;
 }
 
 /* ---- what happens ---- */
@@ -294,7 +298,8 @@ void link_on_place(Link *l) {
 
         if (l->host.interface.index != index) /* another one: nobody has done anything to it */
                 l->raised = l->lowered = false;
-        if (new_wish && mux_get_state(device_get_mux(l->device)) == MUX_READY)
+        /* udev hands the files over when it is nearly done with a new device, and tells of that again. */
+        if ((new_wish || l->own_failed) && mux_get_state(device_get_mux(l->device)) == MUX_READY)
                 link_set_up_own(l);
         if (changed || new_wish) {
                 l->look = true;

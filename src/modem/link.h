@@ -99,8 +99,9 @@ typedef struct LinkStatus {
 void link_get_status(Link *l, LinkStatus *ret);
 /* How many sessions there can be at once as things are: 1 without QMAP. */
 unsigned link_get_max_sessions(Link *l);
-/* From now on this is what is wanted; uses that are held are left alone. */
-void link_set_mode(Link *l, LinkMode mode);
+/* From now on this is what is wanted, and uses that are held are left alone; _LINK_MODE_INVALID: what the
+ * place says. Returns what was there before. */
+LinkMode link_set_mode(Link *l, LinkMode mode);
 LinkMode link_get_mode(Link *l);
 
 /* ---- for Device and the manager ---- */

@@ -361,6 +361,18 @@ def test_doors(still, polkit):
         f()
 
 
+def test_the_link_layer_is_configuration(still, polkit):
+    [sim] = still.sims
+    bus = nobody(still)
+    for decision, name in ((NO, DENIED), (YES, "org.qmid1.Error.LinkLayer")):     # a port without an interface
+        polkit.decide = lambda q, decision=decision: decision
+        assert failure(bus.call, sim.device, DEVICE, "SetLinkLayer", "sa{sv}", "qmap", {}).name == name
+        [question] = polkit.take()
+        assert (question.action, question.message) == ("org.qmid1.configuration", "SetLinkLayer")
+    error = failure(bus.call, sim.device, DEVICE, "SetLinkLayer", "sa{sv}", "slip", {})
+    assert error.name == "org.qmid1.Error.InvalidArgument" and error.text.startswith("mode: ")
+
+
 def test_an_unmasked_trace_shows_what_others_send(still, polkit):
     [sim] = still.sims
     bus = nobody(still)

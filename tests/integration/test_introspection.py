@@ -63,6 +63,7 @@ def test_device(device, bus):
         "OpenClient": ("method", [("in", "s", "service"), ("in", "a{sv}", "options"), ("out", "o", "client")]),
         "OpenTrace": ("method", [("in", "a{sv}", "options"), ("out", "h", "trace")]),
         "Inhibit": ("method", [("in", "s", "reason"), ("in", "a{sv}", "options"), ("out", "h", "inhibitor")]),
+        "SetLinkLayer": ("method", [("in", "s", "mode"), ("in", "a{sv}", "options")]),
         "ListClients": ("method", [("in", "a{sv}", "options"), ("out", "aa{sv}", "clients")]),
         "RawIndication": ("signal", [("out", "s", "service"), ("out", "q", "message"), ("out", tlvs, "tlvs")]),
     }
