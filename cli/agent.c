@@ -78,8 +78,9 @@ _Noreturn static void run(pid_t parent, int notify_fd, const sigset_t *mask) {
         (void) fcntl(notify_fd, F_SETFD, 0);
         (void) dup2(STDERR_FILENO, STDOUT_FILENO); /* our output may be for a program */
         snprintf(number, sizeof(number), "%d", notify_fd);
-        /* Where the session has an agent of its own, that one asks. */
-        execlp("pkttyagent", "pkttyagent", "--notify-fd", number, "--fallback", NULL);
+        /* Not --fallback, which is to step back behind another agent: there is none, and who is in no
+         * session has none at all then (polkit 122). */
+        execlp("pkttyagent", "pkttyagent", "--notify-fd", number, NULL);
         _exit(127);
 }
 

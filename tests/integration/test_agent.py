@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -35,6 +36,8 @@ print(*sys.argv[1:], file=log)
 
 def on_terminate(*_):
     print("terminated", file=log)
+    if act == "asks":
+        print("Ended.", file=sys.stderr, flush=True)
     if act != "ignores":
         os._exit(0)
 
@@ -121,7 +124,7 @@ class Somebody:
     def check_agents(self, *expected):
         """Those that were started, by what they saw; none is left."""
         arguments, *rest = self.seen()
-        assert arguments.startswith("--notify-fd ") and arguments.endswith(" --fallback")
+        assert re.fullmatch(r"--notify-fd \d+", arguments)
         assert rest == [*expected]
         for pid, _ in self.agents():
             assert not os.path.exists(f"/proc/{pid}")
@@ -375,8 +378,8 @@ def test_interrupted_while_it_asks(world, somebody, polkit, how):
     script = ('trap : INT; "$@"; echo "status $?"; PATH=/bin stty -a; echo "Next: "; read -r line; echo "line $line"')
     terminal = somebody.types_in_a_shell(script, *NUMBER)
     terminal.read_until("Password: ")
-    polkit.wait(lambda p: p.held)
     terminal.write("gehei")
+    polkit.wait(lambda p: p.held)
     [(_, qmictl)] = somebody.agents()
     if how is None:
         terminal.write("\x03")
@@ -402,12 +405,14 @@ def test_interrupted_before_it_is_ready(somebody, polkit):
 
 def test_killed_while_it_asks(somebody, polkit):
     """Nobody could end the agent then but the kernel."""
-    terminal = somebody.types_in_a_shell('"$@"; echo "status $?"', *NUMBER)
+    terminal = somebody.types_in_a_shell('"$@"; echo "status $?"; read -r line', *NUMBER)
     terminal.read_until("Password: ")
     polkit.wait(lambda p: p.held)
     [(_, qmictl)] = somebody.agents()
     os.kill(qmictl, signal.SIGKILL)
-    terminal.wait()     # until the agent, too, has let go of it
+    terminal.read_until("Ended.")
+    terminal.write("\n")
+    terminal.wait()
     assert f"status {128 + signal.SIGKILL}" in terminal.text
     assert somebody.seen()[1:] == ["terminated"]
     polkit.wait(lambda p: p.cancelled)
