@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "manager-internal.h"
+#include "modem/configure.h"
 #include "util/log.h"
 
 /* What is kept for the next daemon:
@@ -256,6 +257,8 @@ void manager_settle(Manager *m) {
                         manager_remove(m, d);
         }
         bus_check_owners(m->bus, OWNERS_USEC);
+        if (m->net)
+                configure_sweep(m->net);
         LIST_FOREACH(d, &m->devices, entries)
                 mux_release_orphans(device_get_mux(d->device));
         /* Into both slots: half a frame that the last daemon left has been taken over, and is to be gone. */

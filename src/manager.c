@@ -122,6 +122,8 @@ int manager_new(Manager **ret) {
         if (r < 0)
                 log_warning_errno(r, "Cannot look at network interfaces: they are left alone");
         r = bus_new(&m->bus, m->event, &ops, m);
+        if (r >= 0 && m->net)
+                r = bus_set_net(m->bus, m->net);
         if (r < 0)
                 return r;
         r = manager_restore(m);

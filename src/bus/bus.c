@@ -131,6 +131,13 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
         return 0;
 }
 
+int bus_set_net(Bus *b, Net *net) {
+        int r;
+
+        r = resolved_new(&b->resolved, b->bus, net);
+        return r < 0 ? log_error_errno(r, "Cannot ask the bus for systemd-resolved") : 0;
+}
+
 Bus *bus_free(Bus *b) {
         if (!b)
                 return NULL;
@@ -139,6 +146,7 @@ Bus *bus_free(Bus *b) {
         while (!LIST_EMPTY(&b->callers))
                 caller_free(LIST_FIRST(&b->callers));
         peer_logind_done(b);
+        resolved_free(b->resolved);
         sd_bus_flush_close_unref(b->bus);
         service_faces_free(b->faces);
         free(b);

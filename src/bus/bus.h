@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 
 #include "modem/device.h"
+#include "net/net.h"
 
 /* The face on D-Bus. Objects are declared once, for all devices; devices come and go below them. */
 
@@ -35,6 +36,9 @@ typedef struct BusOps {
 int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata);
 Bus *bus_free(Bus *b);
 DEFINE_CLEANUP(Bus *, bus_free)
+
+/* Name servers of network interfaces go to systemd-resolved from here on. `net` must outlive the bus. */
+int bus_set_net(Bus *b, Net *net);
 
 /* After the first devices exist, so that whoever sees the name sees the objects. */
 int bus_take_name(Bus *b);

@@ -7,6 +7,7 @@
 #include "access/subject.h"
 #include "bus/bus.h"
 #include "bus/error.h"
+#include "bus/peer-resolved.h"
 #include "bus/share.h"
 #include "qmi/codec.h"
 
@@ -39,6 +40,7 @@ struct Bus {
         const BusOps *ops;
         void *userdata;
         bool modem_manager_runs;
+        Resolved *resolved; /* NULL: there are no network interfaces */
         sd_bus_slot *sleep_call;
         int sleep_delay; /* logind's descriptor; -1 */
         uint64_t last_call_usec;
