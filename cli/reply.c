@@ -32,7 +32,21 @@ static int read_elements(sd_bus_message *m, char container, const char *contents
         return 0;
 }
 
-/* a{s…} and a{o…} */
+/* Numbers as text: keys are. */
+static int read_key(sd_bus_message *m, char type, Arena *a, const char **ret) {
+        uint8_t number;
+        int r;
+
+        if (type != 'y')
+                return sd_bus_message_read_basic(m, type, ret);
+        r = sd_bus_message_read_basic(m, type, &number);
+        if (r < 0)
+                return r;
+        *ret = arena_printf(a, "%u", number);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* a{s…}, a{o…} and a{y…} */
 static int read_entries(sd_bus_message *m, const char *contents, Arena *a, Value *ret) {
         Value dict = { .type = VALUE_DICT };
         char entry[64];
@@ -51,7 +65,7 @@ static int read_entries(sd_bus_message *m, const char *contents, Arena *a, Value
                 const char *key;
                 Value *v;
 
-                r = sd_bus_message_read_basic(m, entry[0], &key);
+                r = read_key(m, entry[0], a, &key);
                 if (r < 0)
                         return r;
                 v = value_dict_add(&dict, a, key);
@@ -108,8 +122,7 @@ int reply_read(sd_bus_message *m, Arena *a, Value *ret) {
                         return 0;
                 }
                 if (contents[0] == '{')
-                        return contents[1] == 's' || contents[1] == 'o' ? read_entries(m, contents, a, ret)
-                                                                        : -EBADMSG;
+                        return strchr("soy", contents[1]) ? read_entries(m, contents, a, ret) : -EBADMSG;
                 return read_elements(m, type, contents, a, ret);
         default:
                 return bus_read_basic(m, type, ret);
