@@ -2,6 +2,7 @@
 """What is installed beside the programs: the unit, the bus policy, the rules of udev. No root is needed, but for
 callers of several users. The virtual machine's tests have the real ones run them."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,9 +13,14 @@ import tempfile
 
 import pytest
 
+import polkit
 import qmidtest
+from dbusclient import NAME, DBusError, connect_as
+from dbusclient import ROOT as ROOT_PATH
+from jeepney import DBusAddress, HeaderFields, new_signal
 
 ROOT = qmidtest.ROOT
+NOBODY = 65534
 
 SERVICES = [p.stem for p in (ROOT / "interfaces").glob("*.toml") if p.stem not in ("common", "ctl")]
 
@@ -148,6 +154,14 @@ def test_exposure(unit):
     weaker = re.findall(r"^✗ (\w+)=", result.stdout, re.M)
     assert weaker
     assert not [name for name in weaker if name not in text]
+
+
+def test_every_line_is_explained():
+    """In each block of the unit, from the first line on."""
+    text = (ROOT / "units/qmid.service.in").read_text().partition("[Service]\n")[2]
+    blocks = [block for block in text.split("\n\n") if re.search(r"^\w+=", block, re.M)]
+    assert len(blocks) > 5
+    assert not [block for block in blocks if not block.startswith("# ")]
 
 
 def test_unit_is_valid(configured, unit, tmp_path):
@@ -356,15 +370,23 @@ def test_the_man_page_has_a_quirk_that_works(fake):
 # ---- the bus policy
 
 
+# As polkit's own has it.
+POLKIT_POLICY = """
+<policy user="root"><allow own="org.freedesktop.PolicyKit1"/></policy>
+<policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/></policy>
+"""
+
+
 @pytest.fixture(params=qmidtest.BUS_KINDS)
 def policed(request):
-    """A private bus that has the policy, with user and group "daemon" in place of "qmid", which need not exist."""
+    """A private bus that has the policy, with user "daemon" in place of "qmid", which need not exist."""
     if os.getuid() != 0:
         pytest.skip("only root can call as several users")
     need("setpriv", "busctl")
     text = (ROOT / "units/org.qmid1.conf").read_text()
-    text, n = re.subn('(user|group)="qmid"', r'\1="daemon"', text)
-    assert n == 2
+    text, n = re.subn('user="qmid"', 'user="daemon"', text)
+    assert n == 1
+    text = text.replace("</busconfig>", POLKIT_POLICY + "</busconfig>")
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         directory.chmod(0o755)
@@ -389,12 +411,50 @@ GET_VERSION = ("org.qmid1", "/org/qmid1", "org.freedesktop.DBus.Properties", "Ge
 DENIED = re.compile("Access denied|not allowed|rejected", re.I)
 
 
-def test_who_may_send(policed):
+def test_everybody_may_call(policed):
     policed.start_daemon(ports=[])
-    assert call_as(policed, "root", "root", *GET_VERSION).startswith("v s ")
-    assert call_as(policed, "daemon", "daemon", *GET_VERSION).startswith("v s ")
-    assert call_as(policed, "nobody", "nogroup", *GET_VERSION, groups=["daemon"]).startswith("v s ")
-    assert DENIED.search(call_as(policed, "nobody", "nogroup", *GET_VERSION))
+    for user, group in (("root", "root"), ("daemon", "daemon"), ("nobody", "nogroup")):
+        assert call_as(policed, user, group, *GET_VERSION).startswith("v s ")
+
+
+def test_signals_to_the_service(policed):
+    """Polkit's come, as they go to everybody; what anybody addresses to it does not."""
+    sim = policed.sim()
+    daemon = policed.start_daemon(options=["--log-level=debug"])
+    with polkit.Polkit(policed.bus.address, lambda q: polkit.YES) as authority, \
+            connect_as(NOBODY, policed.bus.address) as bus:
+        for destination in (NAME, bus.bus_call("GetNameOwner", "s", NAME)):
+            signal = new_signal(DBusAddress("/a", interface="a.b"), "Forged")
+            signal.header.fields[HeaderFields.destination] = destination
+            bus.connection.send(signal)
+        for _ in range(2):
+            bus.qmi(sim.device, "Dms", "GetIds")
+            assert len(authority.take()) == 1
+            bus.qmi(sim.device, "Dms", "GetIds")
+            assert authority.take() == []
+            authority.changed()
+    assert "Forged" not in daemon.output()
+
+
+def test_nobody_listens(policed):
+    """What is for one caller is not to be had by another."""
+    sim = policed.sim()
+    policed.start_daemon()
+    with policed.connect() as bus, connect_as(NOBODY, policed.bus.address) as other:
+        for rule in ("eavesdrop='true'", f"eavesdrop='true',sender='{NAME}'", f"sender='{NAME}'"):
+            with contextlib.suppress(DBusError):    # dbus-broker knows no such thing
+                other.add_match(rule)
+        with pytest.raises(DBusError) as e:
+            other.call("/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu", [], 0,
+                       destination="org.freedesktop.DBus")
+        assert e.value.name == "org.freedesktop.DBus.Error.AccessDenied"
+        bus.add_match(f"type='signal',sender='{NAME}'")
+        bus.qmi(sim.device, "Nas", "RegisterIndications", {"signal_info": True})
+        sim.send("nas", "signal-info")
+        bus.wait_signal("SignalInfo")
+        heard = {s.member for s in other.take_signals() if s.path.startswith(ROOT_PATH)}
+        # The client's, which everybody may see; and the device may just have got to know its modem.
+        assert "InterfacesAdded" in heard and heard <= {"InterfacesAdded", "PropertiesChanged"}
 
 
 def test_who_may_be_the_service(policed):
