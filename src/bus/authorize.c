@@ -12,6 +12,7 @@
 
 void access_target_names(const AccessTarget *t, AccessNames *ret) {
         static const char *const doors[_DOOR_MAX] = {
+                [DOOR_FIND_DEVICE] = "FindDevice",
                 [DOOR_OPEN_TRACE] = "OpenTrace",
                 [DOOR_INHIBIT] = "Inhibit",
                 [DOOR_CLAIM] = "Claim",

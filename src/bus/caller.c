@@ -98,13 +98,17 @@ static int caller_wait(Caller *c, sd_bus_message *m, sd_bus_message_handler_t ha
 int caller_handle(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, sd_bus_error *error) {
         const char *path = sd_bus_message_get_path(m);
         BusObject *o;
+        void *userdata = b; /* of the manager's object */
         int r;
 
-        if (!bus_find_object(b, path, &o))
-                return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
-                                         path);
+        if (!streq(path, QMID_ROOT_PATH)) {
+                if (!bus_find_object(b, path, &o))
+                        return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE,
+                                                 "%s: no such device or client", path);
+                userdata = o;
+        }
         r = sd_bus_message_rewind(m, true);
-        return r < 0 ? r : handler(m, o, error);
+        return r < 0 ? r : handler(m, userdata, error);
 }
 
 static void caller_handle_waiting(Caller *c) {

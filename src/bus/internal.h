@@ -139,6 +139,7 @@ void caller_reply_failure(sd_bus_message *m, int r, const sd_bus_error *error);
 
 /* Methods that are no QMI messages. */
 typedef enum AccessDoor {
+        DOOR_FIND_DEVICE,
         DOOR_OPEN_TRACE,
         DOOR_INHIBIT,
         DOOR_CLAIM,

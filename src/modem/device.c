@@ -24,7 +24,7 @@ typedef enum ModelFact {
         FACT_MANUFACTURER,
         FACT_MODEL,
         FACT_REVISION,
-        FACT_IMEI, /* only for device_has_name(); no property shows it */
+        FACT_IMEI, /* only for device_has_imei(); no property shows it */
         _MODEL_FACT_MAX,
 } ModelFact;
 
@@ -608,9 +608,12 @@ bool device_has_service(Device *d, uint16_t service) {
 bool device_has_name(Device *d, const char *name) {
         const char *address = device_get_address(d);
         const char *base = strrchr(address, '/');
-        const char *imei = device_get_fact(d, FACT_IMEI);
 
         return streq(name, d->place.name) || streq(name, d->place.uri) || streq(name, address) ||
-               (base && streq(name, base + 1)) || imei_is(imei, name) ||
-               (*d->place.id_path && streq(name, d->place.id_path)) || strv_has(d->place.interfaces, name);
+               (base && streq(name, base + 1)) || (*d->place.id_path && streq(name, d->place.id_path)) ||
+               strv_has(d->place.interfaces, name);
+}
+
+bool device_has_imei(Device *d, const char *imei) {
+        return imei_is(device_get_fact(d, FACT_IMEI), imei);
 }

@@ -108,5 +108,7 @@ size_t device_get_services(Device *d, const MuxService **ret);
 bool device_has_service(Device *d, uint16_t service);
 
 /* Is this one of the names that a person knows the device by: its port or the node's name in it, a network
- * interface, ID_PATH, the name in the object path, the IMEI? */
+ * interface, ID_PATH, the name in the object path? */
 bool device_has_name(Device *d, const char *name);
+/* The IMEI is not for everybody to know. */
+bool device_has_imei(Device *d, const char *imei);

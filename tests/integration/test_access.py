@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import schema_values
-from dbusclient import NAME, DBusError, connect_as
+from dbusclient import NAME, ROOT, DBusError, connect_as
 from jeepney import DBusAddress, HeaderFields, new_signal
 from polkit import CHALLENGE, DISMISSED, NO, SILENT, TEMPORARY, YES, Polkit
 from qmux import Message, pack
@@ -280,15 +280,70 @@ def test_cancelled_before_polkit_answers(still, polkit):
     assert sim.count("dms.get-ids") == asked
 
 
+def test_nobody_cancels_for_another(still, polkit):
+    [sim] = still.sims
+    polkit.decide = lambda q: SILENT
+    bus, other = nobody(still), still.connect()
+    serial = bus.begin(sim.device, f"{NAME}.Dms", "GetIds", "a{sv}", {})
+    polkit.wait(lambda p: p.questions)
+    error = failure(other.call, sim.device, DEVICE, "Cancel", "ssa{sv}", "dms", "get-ids", {})
+    assert error.name == f"{NAME}.Error.InvalidArgument" and "you have no" in error.text
+    polkit.release(YES)
+    assert bus.end(serial)["imei"]
+
+
 def test_unplugged_before_polkit_answers(still, polkit):
-    """Nothing is left of the question when the daemon ends, either."""
     [sim] = still.sims
     polkit.decide = lambda q: SILENT
     bus = nobody(still)
     serial = bus.begin(sim.device, f"{NAME}.Dms", "GetIds", "a{sv}", {})
     polkit.wait(lambda p: p.questions)
     still.daemon.popen.terminate()
-    assert failure(bus.end, serial).name in (f"{NAME}.Error.DeviceGone", DENIED)
+    error = failure(bus.end, serial)
+    assert error.name == f"{NAME}.Error.DeviceGone" and error.text == "the device is gone"
+    assert still.daemon.wait() == 0
+
+
+def test_restarted_before_polkit_answers(world, polkit):
+    """The call gets an answer, the question is called off, and the next daemon asks its own."""
+    world.directory.chmod(0o755)
+    sim = world.sim()
+    world.start_daemon(store=True)
+    polkit.decide = lambda q: SILENT
+    bus = nobody(world)
+    asked = sim.count("dms.get-ids")
+    serial = bus.begin(sim.device, f"{NAME}.Dms", "GetIds", "a{sv}", {})
+    polkit.wait(lambda p: p.questions)
+    world.end_daemon()
+    error = failure(bus.end, serial)
+    assert error.name == f"{NAME}.Error.DeviceGone" and error.text == "the service is being restarted"
+    polkit.wait(lambda p: p.cancelled == [p.questions[0].cancellation])
+    polkit.release(YES)     # too late
+    assert sim.count("dms.get-ids") == asked
+    polkit.decide = lambda q: YES
+    polkit.take()
+    world.again()
+    world.connect().wait_property(sim.device, DEVICE, "State", "ready")
+    assert bus.qmi(sim.device, "Dms", "GetIds")["imei"]
+    assert len(polkit.take()) == 1
+
+
+def test_polkit_answers_while_the_daemon_restarts(world, polkit):
+    """It waits a little for what is under way."""
+    world.directory.chmod(0o755)
+    sim = world.sim()
+    world.start_daemon(store=True)
+    polkit.decide = lambda q: SILENT
+    bus = nobody(world)
+    serial = bus.begin(sim.device, f"{NAME}.Dms", "GetIds", "a{sv}", {})
+    polkit.wait(lambda p: p.questions)
+    world.daemon.popen.terminate()
+    polkit.release(YES)
+    try:
+        assert bus.end(serial)["imei"]
+    except DBusError as e:      # a machine that is busy may be too slow for that
+        assert (e.name, e.text) == (f"{NAME}.Error.DeviceGone", "the service is being restarted")
+    assert world.daemon.wait() == 0
 
 
 def test_status_asks_nobody(still, polkit):
@@ -371,6 +426,33 @@ def test_the_link_layer_is_configuration(still, polkit):
         assert (question.action, question.message) == ("org.qmid1.configuration", "SetLinkLayer")
     error = failure(bus.call, sim.device, DEVICE, "SetLinkLayer", "sa{sv}", "slip", {})
     assert error.name == "org.qmid1.Error.InvalidArgument" and error.text.startswith("mode: ")
+
+
+def test_finding_by_imei(world, polkit):
+    """Who may not know it cannot find out by trying, either."""
+    world.directory.chmod(0o755)
+    sims = [world.sim(), world.sim(overrides={"dms.get-ids.imei": "355000000000017"})]
+    world.start_daemon()
+    root, bus = world.connect(), nobody(world)
+    for sim in sims:    # the IMEI is the last thing that the daemon asks of a modem
+        sim.wait_count("dms.get-ids", 1)
+        root.qmi(sim.device, "Dms", "GetModel")
+
+    def find(b, name):
+        return b.call(ROOT, f"{NAME}.Manager", "FindDevice", "sa{sv}", name, {})
+
+    imeis = ("004999010640000", "355000000000017", "004999010640001")
+    errors = {failure(find, bus, imei).text for imei in imeis}
+    assert errors == {"FindDevice: needs access class identity (who the subscriber is); polkit denies it to you"}
+    assert {(q.action, q.service, q.message) for q in polkit.take()} == {("org.qmid1.identity", "", "FindDevice")}
+    assert find(bus, sims[0].device) == sims[0].device
+    assert polkit.take() == []
+    polkit.decide = lambda q: YES
+    for b in (bus, root):
+        assert [find(b, imei) for imei in imeis[:2]] == [sim.device for sim in sims]
+        error = failure(find, b, imeis[2])
+        assert error.name == f"{NAME}.Error.NoSuchDevice" and imeis[2] not in error.text
+    assert {q.device for q in polkit.take()} == {sim.device.rpartition("/")[2] for sim in sims}
 
 
 def test_an_unmasked_trace_shows_what_others_send(still, polkit):
