@@ -78,6 +78,10 @@ static PolkitAnswer read_error(const sd_bus_error *e) {
                 SD_BUS_ERROR_SERVICE_UNKNOWN,
                 SD_BUS_ERROR_NAME_HAS_NO_OWNER,
         };
+        static const char *const starters[] = {
+                "org.freedesktop.DBus.Error.Spawn.",
+                "org.freedesktop.systemd1.",
+        };
 
         if (sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) ||
             sd_bus_error_has_name(e, SD_BUS_ERROR_TIMEOUT) || sd_bus_error_get_errno(e) == ETIMEDOUT)
@@ -85,9 +89,11 @@ static PolkitAnswer read_error(const sd_bus_error *e) {
         for (size_t i = 0; i < ELEMENTSOF(absent); i++)
                 if (sd_bus_error_has_name(e, absent[i]))
                         return POLKIT_ABSENT;
-        /* "org.freedesktop.DBus.Error.Spawn.…": it could not be started */
-        return strncmp(e->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0 ? POLKIT_ABSENT
-                                                                              : POLKIT_BROKEN;
+        /* It could not be started: "….Spawn.ChildExited", "….UnitMasked". */
+        for (size_t i = 0; i < ELEMENTSOF(starters); i++)
+                if (strncmp(e->name, starters[i], strlen(starters[i])) == 0)
+                        return POLKIT_ABSENT;
+        return POLKIT_BROKEN;
 }
 
 /* Nobody waits for the answer any more: a window that asks for a password goes away. */

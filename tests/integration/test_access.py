@@ -45,12 +45,18 @@ def bed(world):
     return world
 
 
+def start_still(world, **options):
+    world.directory.chmod(0o755)
+    sim = world.sim()
+    world.start_daemon(**options)
+    sim.wait_count("dms.get-ids", 1)
+    return sim
+
+
 @pytest.fixture
 def still(world):
-    """The usual modem."""
-    world.directory.chmod(0o755)
-    world.sim()
-    world.start_daemon()
+    """The usual modem, of which the daemon has asked all that it asks by itself."""
+    start_still(world)
     return world
 
 
@@ -227,6 +233,19 @@ def test_polkit_that_ends_takes_it_along(still):
     assert error.name == DENIED and "does not run" in error.text
 
 
+@pytest.mark.parametrize("name, text", [
+    ("org.freedesktop.DBus.Error.Spawn.ChildExited", "does not run"),
+    ("org.freedesktop.systemd1.UnitMasked", "does not run"),
+    ("org.freedesktop.DBus.Error.NameHasNoOwner", "does not run"),
+    ("org.freedesktop.DBus.Error.NoReply", "does not answer"),
+    ("org.freedesktop.PolicyKit1.Error.Failed", "does not make sense")])
+def test_why_polkit_has_no_answer(still, polkit, name, text):
+    """As the bus says it for a service that it cannot start, that has ended, or that takes too long."""
+    polkit.decide = lambda q: DBusError(name, "")
+    error = failure(nobody(still).qmi, still.sims[0].device, "Dms", "GetIds")
+    assert error.name == DENIED and text in error.text
+
+
 def test_a_password_is_nobody_elses(still, polkit):
     """What somebody's password is behind is not kept: polkit does, as long as it likes."""
     [sim] = still.sims
@@ -306,9 +325,7 @@ def test_unplugged_before_polkit_answers(still, polkit):
 
 def test_restarted_before_polkit_answers(world, polkit):
     """The call gets an answer, the question is called off, and the next daemon asks its own."""
-    world.directory.chmod(0o755)
-    sim = world.sim()
-    world.start_daemon(store=True)
+    sim = start_still(world, store=True)
     polkit.decide = lambda q: SILENT
     bus = nobody(world)
     asked = sim.count("dms.get-ids")
@@ -330,9 +347,7 @@ def test_restarted_before_polkit_answers(world, polkit):
 
 def test_polkit_answers_while_the_daemon_restarts(world, polkit):
     """It waits a little for what is under way."""
-    world.directory.chmod(0o755)
-    sim = world.sim()
-    world.start_daemon(store=True)
+    sim = start_still(world, store=True)
     polkit.decide = lambda q: SILENT
     bus = nobody(world)
     serial = bus.begin(sim.device, f"{NAME}.Dms", "GetIds", "a{sv}", {})

@@ -10,7 +10,7 @@ from jeepney import (DBusAddress, HeaderFields, MessageFlag, MessageType, new_er
                      new_signal)
 from jeepney.io.blocking import open_dbus_connection
 
-from dbusclient import TIMEOUT
+from dbusclient import TIMEOUT, DBusError
 
 NAME = "org.freedesktop.PolicyKit1"
 PATH = "/org/freedesktop/PolicyKit1/Authority"
@@ -123,7 +123,8 @@ class Polkit:
                 self.held.append(message)
             self.news.notify_all()
         if isinstance(answer, Exception):
-            self._send(new_error(message, f"{NAME}.Error.Failed", "s", (str(answer),)))
+            name = answer.name if isinstance(answer, DBusError) else f"{NAME}.Error.Failed"
+            self._send(new_error(message, name, "s", (str(answer),)))
         elif isinstance(answer, str):       # an answer that makes no sense
             self._send(new_method_return(message, "s", (answer,)))
         elif answer is not SILENT:
