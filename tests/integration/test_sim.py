@@ -345,6 +345,16 @@ def test_abort(sim, host):
     assert host.request(NAS, client, 0x0001, [(0x01, b"\x99\x00")])[0] == INVALID_TRANSACTION_ID
 
 
+def test_hurry(sim, host):
+    client = host.allocate(NAS)
+    sim.command("delay 600000 nas.network-scan")
+    scan = host.send(NAS, client, 0x0021)
+    sim.wait_count("nas.network-scan", 1)
+    sim.command("hurry")
+    answer = host.receive()
+    assert answer.transaction == scan and qmux.result(answer)[0] == 0
+
+
 # ---- time
 
 

@@ -443,6 +443,10 @@ static int command_delay(Modem *m, Exchange *x, char *args, FILE *reply, char **
         return modem_set(m, key, text, 0, ret_error);
 }
 
+static int command_hurry(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
+        return link_send_delayed(m->link);
+}
+
 static int command_garbage(Modem *m, Exchange *x, char *args, FILE *reply, char **ret_error) {
         uint8_t *bytes;
         size_t n;
@@ -633,6 +637,7 @@ static const Command commands[] = {
         { "clients", command_clients },
         { "silent", command_silent },   /* on|off */
         { "delay", command_delay },     /* MS [MESSAGE] */
+        { "hurry", command_hurry },     /* what is delayed goes out now */
         { "garbage", command_garbage }, /* HEX */
         { "reset", command_reset },
         { "sync", command_sync },         /* says that all ids are gone; they are not */

@@ -171,6 +171,12 @@ void link_forget_delayed(Link *l) {
         l->n_delayed = 0;
 }
 
+int link_send_delayed(Link *l) {
+        for (size_t i = 0; i < l->n_delayed; i++)
+                l->delayed[i].due_usec = 0;
+        return link_arm_delay(l);
+}
+
 static void link_close(Link *l) {
         l->source = sd_event_source_disable_unref(l->source);
         if (l->fd >= 0)

@@ -29,6 +29,7 @@ int link_send(Link *l, const uint8_t *bytes, size_t n_bytes, uint64_t delay_usec
 bool link_take_delayed(Link *l, uint16_t service, uint8_t client, uint16_t transaction,
                        uint16_t *ret_message);
 void link_forget_delayed(Link *l);
+int link_send_delayed(Link *l);           /* what waits for its time is sent now */
 void link_set_split(Link *l, bool split); /* one byte a write */
 bool link_is_connected(Link *l);
 uint64_t link_get_n_garbage(Link *l);
