@@ -40,6 +40,7 @@ INSTALLED = {
     "share/man/man5/org.qmid1.5",
     "share/man/man8/qmid.8",
     "share/polkit-1/actions/org.qmid1.policy",
+    "share/polkit-1/rules.d/org.qmid1.rules",
     "share/qmid/qmi.lua",
     "share/zsh/vendor-completions/_qmictl",
     "share/doc/qmid/html/errors.html",
@@ -128,6 +129,33 @@ def test_bus_starts_the_unit(unit):
     assert "\nBusName=org.qmid1\n" in text
     assert "\nExecStart=/usr/libexec/qmid\n" in text
     assert "\n[Install]\n" not in text
+
+
+# What polkit has its rules call; then the rules, then a question for each line.
+POLKIT = """
+const rules = [];
+const polkit = { Result: { YES: "yes" }, addRule: f => rules.push(f) };
+%s
+for (const [id, user] of %s) {
+    const answer = rules.map(f => f({ id: id }, { user: user })).find(a => a);
+    print(id, user, answer || "no word");
+}
+"""
+
+
+def test_rule_of_polkit(tmp_path):
+    """qmid may give and take back name servers; nobody else may, and it may nothing else."""
+    need("gjs")
+    resolved = "org.freedesktop.resolve1"
+    actions = [f"{resolved}.set-dns-servers", f"{resolved}.revert", f"{resolved}.set-domains", "org.qmid1.raw"]
+    questions = [(action, user) for action in actions for user in ("qmid", "nobody")]
+    script = tmp_path / "rules.js"
+    script.write_text(POLKIT % ((ROOT / "units/org.qmid1.rules").read_text(), json.dumps(questions)))
+    result = run("gjs", script)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        f"{action} {user} {'yes' if user == 'qmid' and action in actions[:2] else 'no word'}"
+        for action, user in questions]
 
 
 def test_sysusers(tmp_path):

@@ -26,6 +26,7 @@ NEEDED = PROGRAMS | {
     "/usr/share/man/man5/org.qmid1.5",
     "/usr/share/man/man8/qmid.8",
     "/usr/share/polkit-1/actions/org.qmid1.policy",
+    "/usr/share/polkit-1/rules.d/org.qmid1.rules",
 }
 # What debhelper adds to what is installed.
 ADDED = {
