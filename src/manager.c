@@ -54,8 +54,7 @@ static void on_interface_changed(Net *n, int index, const char *name, void *user
         Managed *d;
 
         LIST_FOREACH(d, &m->devices, entries)
-                if (device_get_link(d->device))
-                        link_on_interface(device_get_link(d->device), name);
+                device_on_interface(d->device, name);
 }
 
 static void on_interfaces_lost(Net *n, void *userdata) {

@@ -577,6 +577,15 @@ void device_unwatch(Device *d, DeviceWatch *w) {
         TAILQ_REMOVE(&d->watches, w, entry);
 }
 
+void device_on_interface(Device *d, const char *name) {
+        DeviceWatch *w;
+
+        if (d->link)
+                link_on_interface(d->link, name);
+        TAILQ_FOREACH(w, &d->watches, entry)
+                w->on_interface(w);
+}
+
 static const char *device_get_fact(Device *d, ModelFact fact) {
         return d->facts[fact] ? d->facts[fact] : "";
 }

@@ -93,10 +93,14 @@ typedef struct DeviceWatch {
         TAILQ_ENTRY(DeviceWatch) entry;
         /* From the event loop, before DeviceOps.on_changed; adds and removes no watch. */
         void (*on_state)(struct DeviceWatch *w, MuxState state);
+        /* As device_on_interface(), likewise. */
+        void (*on_interface)(struct DeviceWatch *w);
 } DeviceWatch;
 
 void device_watch(Device *d, DeviceWatch *w);
 void device_unwatch(Device *d, DeviceWatch *w);
+/* A network interface has changed, or what is known of its name servers; NULL, "": who knows which. */
+void device_on_interface(Device *d, const char *name);
 
 /* "" until the modem has said it, valid UTF-8. */
 const char *device_get_manufacturer(Device *d);

@@ -182,6 +182,8 @@ void diagnose(Session *s, bool of_sim);
 /* Sets what is not set, or otherwise. */
 void session_configure(Session *s);
 void session_unconfigure(Session *s);
+/* Something may be known now that was not. */
+void session_note_problem(Session *s);
 
 /* ---- session-ip.c ---- */
 

@@ -129,6 +129,20 @@ static void on_mux_state(DeviceWatch *w, MuxState state) {
         }
 }
 
+static void on_interface(DeviceWatch *w) {
+        Session *s = container_of(w, Session, watch);
+        const char *interface;
+
+        if (s->finished || !s->has_link || !s->link)
+                return;
+        interface = link_use_get_interface(s->link);
+        if (*interface && !streq(interface, s->interface)) { /* it got another name */
+                (void) snprintf(s->interface, sizeof(s->interface), "%s", interface);
+                session_tell_later(s, SESSION_CHANGE_INTERFACE);
+        }
+        session_note_problem(s);
+}
+
 /* ---- its life ---- */
 
 void session_set_number(Session *s, uint64_t number) {
@@ -155,7 +169,7 @@ int session_new_empty(Session **ret, Device *d, uint64_t number, const SessionOp
                 s->calls[i].family = i;
         }
         s->live = mux_is_live(s->mux);
-        s->watch.on_state = on_mux_state;
+        s->watch = (DeviceWatch){ .on_state = on_mux_state, .on_interface = on_interface };
         device_watch(d, &s->watch);
         r = sd_event_add_defer(event, &s->teller, on_teller, s);
         if (r >= 0)
@@ -296,7 +310,7 @@ bool session_is_configured(Session *s) {
 }
 
 const char *session_get_problem(Session *s) {
-        return s->configure ? configure_get_problem(s->configure) : s->problem;
+        return s->problem;
 }
 
 bool session_is_adopted(Session *s) {

@@ -10,6 +10,7 @@ static int net;
 Net *fake_net = (Net *) &net;
 LinkResult fake_link_result;
 bool fake_link_silent;
+const char *fake_problem;
 char fake_events[1024];
 static sd_event *fake_event;
 
@@ -43,6 +44,7 @@ static void fake_note(const char *format, ...) {
 void fake_reset(sd_event *event) {
         fake_event = event;
         fake_link_silent = false;
+        fake_problem = "";
         *fake_events = 0;
         fake_link_result =
                 (LinkResult){ .interface = "wwan0", .mtu = 1500, .endpoint = { .type = 2, .interface = 4 } };
@@ -107,7 +109,7 @@ int link_use_restore(Link *l, Unpacker *u, LinkUse **ret) {
 }
 
 const char *link_use_get_interface(const LinkUse *u) {
-        return "wwan0";
+        return fake_link_result.interface;
 }
 
 uint8_t link_use_get_mux(const LinkUse *u) {
@@ -118,6 +120,10 @@ void link_on_place(Link *l) {
 }
 
 void link_on_modem(Link *l) {
+}
+
+void link_on_interface(Link *l, const char *name) {
+        fake_note("interface:%s ", name);
 }
 
 void link_rest(Link *l) {
@@ -179,5 +185,5 @@ int configure_restore(Configure **ret, Net *n, Unpacker *u) {
 }
 
 const char *configure_get_problem(const Configure *c) {
-        return "";
+        return fake_problem;
 }

@@ -523,8 +523,10 @@ void bench_restart(Bench *b, bool crashed) {
         if (!crashed)
                 bench_save(b);
         device_save_port(b->device, &port);
-        b->session = session_detach(b->session);
+        if (!crashed) /* else nothing more is said */
+                b->session = session_detach(b->session);
         device_detach(b->device);
+        b->session = session_detach(b->session);
         b->device = device_free(b->device);
 
         unpacker_init(&device, b->device_state.data, b->device_state.size);

@@ -110,6 +110,7 @@ void bench_save(Bench *b);
 
 extern Net *fake_net;
 extern LinkResult fake_link_result; /* of the next uses, from the event loop */
+extern const char *fake_problem;    /* of the configuration */
 extern bool fake_link_silent;       /* it does not come */
 extern char fake_events[1024];      /* what was asked of link and configuration, one word each */
 void fake_reset(sd_event *event);
