@@ -6,6 +6,7 @@
 #include <linux/if_tun.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
@@ -34,11 +35,13 @@ void net_bed_enter(void) {
         uid_t uid = getuid();
         gid_t gid = getgid();
 
-        if (unshare(CLONE_NEWNET) >= 0)
-                return;
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-                skip("there is no network namespace to be had");
-        become_root(uid, gid);
+        if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) {
+                if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0)
+                        skip("there is no network namespace to be had");
+                become_root(uid, gid);
+        }
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                skip("there is no mount namespace to be had");
 }
 
 static void on_changed(Net *n, int index, const char *name, void *userdata) {

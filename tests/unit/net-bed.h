@@ -16,7 +16,8 @@ typedef struct NetBed {
         unsigned n_events;
 } NetBed;
 
-/* Leaves this machine's network: once. Ends the program with NET_BED_SKIPPED where that cannot be had. */
+/* Leaves this machine's network and its mounts: once. Ends the program with NET_BED_SKIPPED where that
+ * cannot be had. */
 void net_bed_enter(void);
 
 void net_bed_begin(NetBed *b);
