@@ -47,6 +47,7 @@ int verb_raw(const Options *o, char **args, size_t n_args);
 int verb_monitor(const Options *o, char **args, size_t n_args);
 int verb_trace(const Options *o, char **args, size_t n_args);
 int verb_describe(const Options *o, char **args, size_t n_args);
+int verb_link(const Options *o, char **args, size_t n_args);
 int verb_clients(const Options *o, char **args, size_t n_args);
 
 /* "qmictl: …" on standard error; what a modem may have put into it cannot control the terminal. Returns

@@ -21,6 +21,7 @@ static const Verb verbs[] = {
         { "trace", 0, 2, verb_trace },
         { "describe", 0, 2, verb_describe },
         { "clients", 0, 0, verb_clients },
+        { "link", 0, 1, verb_link },
 };
 
 static const char help[] =
@@ -37,6 +38,7 @@ static const char help[] =
         "  trace [SERVICE [MESSAGE]]            Show all frames, decoded, as they pass\n"
         "  describe [SERVICE [MESSAGE]]         What there is to call, without a modem\n"
         "  clients                              Who holds which client id\n"
+        "  link [MODE]                          How packets are framed, and what is wrong\n"
         "\n"
         "Options:\n"
         "  -d --device=DEVICE    A name, /dev/cdc-wdm0, wwan0, an ID_PATH or an IMEI\n"

@@ -149,7 +149,8 @@ _qmictl() {
     service=${service,,}
     message=${message//_/-}
     case ${arguments-}:${#arguments[@]} in
-    :0) _qmictl_reply list status call raw monitor trace describe clients ;;
+    :0) _qmictl_reply list status call raw monitor trace describe clients link ;;
+    link:1) _qmictl_reply auto 802.3 raw-ip qmap off ;;
     call:1 | raw:1) _qmictl_services call && _qmictl_reply $REPLY ;;
     call:2) _qmictl_messages "$service" && _qmictl_reply $REPLY ;;
     call:*) _qmictl_field "$service" "$message" ;;

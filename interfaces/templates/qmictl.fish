@@ -124,7 +124,10 @@ function __qmictl_arguments
                 monitor 'Show indications as they come' \
                 trace 'Show all frames, decoded, as they pass' \
                 describe 'What there is to call, without a modem' \
-                clients 'Who holds which client id'
+                clients 'Who holds which client id' \
+                link 'How packets are framed, and what is wrong'
+        case link:1
+            printf '%s\n' auto 802.3 raw-ip qmap off
         case call:1 raw:1
             __qmictl_services call
         case describe:1 trace:1

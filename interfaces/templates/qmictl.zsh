@@ -97,6 +97,7 @@ _qmictl_command() {
         'trace:show all frames, decoded, as they pass'
         'describe:what there is to call, without a modem'
         'clients:who holds which client id'
+        'link:how packets are framed, and what is wrong'
     )
     _describe -t commands command commands
 }
@@ -119,6 +120,7 @@ _qmictl_argument() {
         done
         _describe -t services service reply
         ;;
+    link:2) compadd -- auto 802.3 raw-ip qmap off ;;
     (call|describe|trace):3)
         _qmictl_messages ${(L)line[2]} && _describe -t messages message reply -M 'm:_=-'
         if [[ $line[1] != call ]]; then
