@@ -52,6 +52,8 @@ struct Link {
 
 /* ---- link.c */
 
+const char *link_name(const Link *l); /* of the interface; "" */
+
 /* Whether a use has this link's format, `except` apart. */
 bool link_is_held(const Link *l, const LinkUse *except);
 bool link_has_mux(const Link *l, uint8_t id);
@@ -67,6 +69,8 @@ void link_schedule(Link *l);
 void link_begin(Link *l, LinkUse *u);
 /* It is not any more: things are as they were, as far as possible. */
 void link_abandon(Link *l);
+/* What was taken down is up again. */
+void link_raise_again(Link *l);
 /* What a use had is not needed any more. */
 void link_give_back(Link *l, LinkUse *u);
 /* The result, of link_begin(). */

@@ -25,7 +25,7 @@ const char *link_step_to_string(LinkStep s) {
         return names[s];
 }
 
-static void link_raise_again(Link *l) {
+void link_raise_again(Link *l) {
         int r;
 
         if (!l->lowered)
@@ -43,12 +43,14 @@ void link_finish(Link *l, LinkResult *result) {
         l->current = NULL;
         u->waits = false;
         if (result->error < 0) {
-                u->holds = false;
                 link_raise_again(l);
-                (void) snprintf(l->failure, sizeof(l->failure), "%s", result->text);
+                l->look = true; /* it may have taken something all the same */
+                if (u->holds || u == l->own)
+                        (void) snprintf(l->failure, sizeof(l->failure), "%s", result->text);
         } else
                 *l->failure = '\0';
-        (void) link_host_read(&l->host, l->net, l->host.interface.name);
+        u->holds = u->holds && result->error == 0;
+        (void) link_host_read(&l->host, l->net, link_name(l));
         link_tell(l);
         link_schedule(l);
         u->done(l, result, u->userdata);
@@ -85,8 +87,7 @@ static void link_fail_modem(Link *l, LinkStep step, int error) {
 }
 
 static void link_fail_host(Link *l, LinkStep step, int error) {
-        const char *name = l->host.interface.index > 0 ? l->host.interface.name
-                                                        : *device_get_place(l->device)->interfaces ?: "";
+        const char *name = l->host.interface.index > 0 ? l->host.interface.name : link_name(l);
 
         if (error == -ENODEV)
                 link_fail(l, step, error, "there is no interface %s any more", name);
@@ -166,7 +167,7 @@ static void link_add_mux(Link *l) {
 /* ---- the host's side ---- */
 
 static void link_set_host(Link *l) {
-        const char *name = *device_get_place(l->device)->interfaces ?: "";
+        const char *name = link_name(l);
         int r;
 
         if (link_host_fits(&l->host, &l->target)) {
@@ -405,7 +406,7 @@ static void link_leave(Link *l) {
 static void link_read_host(Link *l) {
         int r;
 
-        r = link_host_read(&l->host, l->net, *device_get_place(l->device)->interfaces ?: "");
+        r = link_host_read(&l->host, l->net, link_name(l));
         if (r < 0)
                 link_fail_host(l, LINK_STEP_READ_HOST, r);
         else if (l->wanted == LINK_OFF)
@@ -450,7 +451,7 @@ void link_abandon(Link *l) {
 }
 
 void link_give_back(Link *l, LinkUse *u) {
-        const char *name = *device_get_place(l->device)->interfaces ?: "";
+        const char *name = link_name(l);
         const LinkMux *mux;
         int r = 0;
 

@@ -9,7 +9,7 @@
 /* A driver's own name for the interface of a mux, which udev may change later. */
 #define MUX_PREFIX "qmimux"
 
-static const char *link_name(const Link *l) {
+const char *link_name(const Link *l) {
         const DevicePlace *p = device_get_place(l->device);
 
         return *p->interfaces ?: "";
@@ -321,6 +321,8 @@ void link_on_modem(Link *l) {
         if (mux_get_state(device_get_mux(l->device)) != MUX_READY)
                 return;
         l->fresh = false;
+        if (!l->current)
+                link_raise_again(l); /* the last daemon had no time to */
         if (fresh)
                 return;
         l->look = true;
@@ -336,6 +338,10 @@ void link_on_interface(Link *l, const char *name) {
                 concerns = streq(name, l->host.muxes[i].interface);
         if (!concerns || l->current || link_refresh(l) == 0)
                 return;
+        if (*l->failure) { /* things are different now */
+                *l->failure = '\0';
+                link_tell(l);
+        }
         /* Whoever changes something there may have changed something at the modem, too. */
         l->look = true;
         link_schedule(l);

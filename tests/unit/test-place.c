@@ -38,6 +38,8 @@ static void check_equal(const DevicePlace *a, const DevicePlace *b) {
         check_int(a->vendor, b->vendor);
         check_int(a->product, b->product);
         check_int(a->interface_number, b->interface_number);
+        check_int(a->has_link_mode, b->has_link_mode);
+        check_int(a->link_mode, b->link_mode);
         check_int(a->window, b->window);
         check_int(a->sync, b->sync);
         check_int(a->usb_reset, b->usb_reset);
@@ -57,6 +59,8 @@ static void test_saved_and_restored(void) {
                 .window = 3,
                 .sync = SYNC_NEVER,
                 .usb_reset = true,
+                .has_link_mode = true,
+                .link_mode = LINK_QMAP,
         };
         _cleanup_packer_ Packer p = PACKER_INIT;
         DevicePlace restored;
@@ -77,6 +81,13 @@ static void test_saved_and_restored(void) {
 
         packer_done(&p);
         place.sync = (SyncPolicy) 7;
+        device_place_save(&place, &p);
+        unpacker_init(&u, p.data, p.size);
+        check_int(device_place_restore(&restored, &u), -EBADMSG);
+
+        packer_done(&p);
+        place.sync = SYNC_NEVER;
+        place.link_mode = (LinkMode) 7;
         device_place_save(&place, &p);
         unpacker_init(&u, p.data, p.size);
         check_int(device_place_restore(&restored, &u), -EBADMSG);
