@@ -169,6 +169,18 @@ void ask_cancel(Ask *a) {
 
 /* ---- answers ---- */
 
+bool answer_error_is(int error, const char *symbol) {
+        const char *s = error > 0 ? schema_error_symbol((uint16_t) error) : NULL;
+
+        return s && streq(s, symbol);
+}
+
+const char *answer_error_text(int error) {
+        if (error > 0)
+                return schema_error_symbol((uint16_t) error) ?: "unknown error";
+        return error == -ETIMEDOUT ? "no answer" : strerror(-error);
+}
+
 const Value *answer_get(const Value *dict, const char *key) {
         return dict ? value_dict_get(dict, key) : NULL;
 }

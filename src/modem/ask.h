@@ -60,6 +60,11 @@ static inline bool ask_is_open(const Ask *a) {
         return a->request;
 }
 
+/* Whether it is the QMI protocol error of that symbol. */
+bool answer_error_is(int error, const char *symbol);
+/* A symbol, or words. */
+const char *answer_error_text(int error);
+
 /* Reading an answer. What is not there, or of another type, leaves *ret as it is. */
 const Value *answer_get(const Value *dict, const char *key); /* NULL: not there; `dict` may be NULL */
 bool answer_number(const Value *dict, const char *key, uint64_t *ret);

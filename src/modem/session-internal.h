@@ -147,25 +147,44 @@ void session_on_timer(Session *s);
 
 /* ---- session-call.c: one call, on one client ---- */
 
+void call_set_reason(Call *c, const char *reason);
+void call_set_granted(Call *c, bool granted);
+void call_set_ip(Call *c, const SessionIp *ip);
+/* Its turn is over: session_on_call(). */
+void call_pass_turn(Call *c);
+/* It ended, or was refused. */
+void call_down(Call *c, const SessionEnd *end);
+/* It could not begin; `error` as Answer.error. */
+void call_refuse(Call *c, SessionEndKind kind, int error, const char *what);
+/* It has none of this family any more, and that is all. */
+void call_forget(Call *c, const SessionEnd *end);
+/* Nobody can be asked any more. What that means is seen to. */
+bool call_is_lost(Call *c, const Answer *answer);
+/* Takes it down; false: there is nothing to be waited for. session_on_stopped() comes otherwise. */
+bool call_stop(Call *c);
+/* Calls off its questions; those that started something are undone. */
+void call_cancel(Call *c);
+/* Gives its client back, after telling. */
+void call_release(Call *c);
+
+/* ---- session-start.c: its way up ---- */
+
 extern const ClientOps call_client_ops;
 
 /* Its turn: session_on_call() comes when it is over. */
 void call_start(Call *c);
-/* It ended, or was refused. */
-void call_down(Call *c, const SessionEnd *end);
+/* For Start Network and profiles: APN, if it is wanted, and login. */
+void session_put_settings(const Session *s, Form *f, bool apn);
+
+/* ---- session-follow.c: while it is up ---- */
+
 /* Asks for its addresses, and the other family's, where that has none of its own. */
 void call_read_settings(Call *c);
 /* It is up, or looked for in the other call, and there is no time any more to wait for addresses. */
 void call_stop_waiting(Call *c);
 /* Asks whether it is up. */
 void call_verify(Call *c);
-/* Takes it down; false: there is nothing to be waited for. session_on_stopped() comes otherwise. */
-bool call_stop(Call *c);
-void session_on_stopped(Session *s);
-/* Calls off its questions; those that started something are undone. */
-void call_cancel(Call *c);
-/* Gives its client back, after telling. */
-void call_release(Call *c);
+void call_on_indication(Client *client, const QmiMessage *m, bool broadcast, void *userdata);
 
 /* ---- session-profile.c ---- */
 
@@ -189,8 +208,6 @@ void session_note_problem(Session *s);
 
 void session_ip_request(Form *f);
 void session_ip_read(const Value *settings, SessionFamily f, SessionIp *ret);
-/* For Start Network and profiles: APN, if it is wanted, and login. */
-void session_put_settings(const Session *s, Form *f, bool apn);
 bool session_ip_equal(const SessionIp *a, const SessionIp *b);
 
 /* ---- session-options.c ---- */

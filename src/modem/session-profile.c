@@ -33,7 +33,6 @@ static void search_done(Session *s) {
 
 static void profile_on_written(const Answer *answer, void *userdata) {
         Session *s = userdata;
-        const char *symbol = answer->error > 0 ? schema_error_symbol((uint16_t) answer->error) : NULL;
         const char *more = answer_text(answer->dict, "extended_error");
         SessionEnd end = { .kind = SESSION_END_REFUSED, .error = answer->error };
         uint64_t index = 0;
@@ -42,7 +41,7 @@ static void profile_on_written(const Answer *answer, void *userdata) {
                 session_end_lost(s, "the client id is gone");
                 return;
         }
-        if (answer->error == 0 || (symbol && streq(symbol, "no_effect"))) {
+        if (answer->error == 0 || answer_error_is(answer->error, "no_effect")) {
                 if (answer_number(answer_get(answer->dict, "profile"), "index", &index)) /* of a new one */
                         set_profile(s, (uint8_t) index);
                 search_done(s);
@@ -51,8 +50,8 @@ static void profile_on_written(const Answer *answer, void *userdata) {
         if (answer->error < 0)
                 end.kind = answer->error == -ETIMEDOUT ? SESSION_END_TIMEOUT : SESSION_END_INTERNAL;
         session_end_text(&end, "the profile could not be written: %s%s%s (%d)",
-                         symbol ? symbol : strerror(-MIN(answer->error, 0)), more ? ", " : "",
-                         more ? more : "", answer->error);
+                         answer_error_text(answer->error), more ? ", " : "", more ? more : "",
+                         answer->error);
         session_end_now(s, &end);
 }
 

@@ -128,6 +128,23 @@ static void test_stop_refused(void) {
         bench_done(&b);
 }
 
+/* Nobody can tell the modem: a call of ours goes with its client, later; another does not. */
+static void test_stop_unheard(void) {
+        SessionOptions o = only(SESSION_IPV4);
+        Bench b;
+
+        connected(&b, 0, &o);
+        mux_inhibit(device_get_mux(b.device), "a test");
+        session_disconnect(b.session);
+        expect_end(&b, "requested (-19): it was asked for; the modem cannot be told to take the call for "
+                       "ipv4 down: No "
+                       "such device\n");
+        mux_uninhibit(device_get_mux(b.device));
+        bench_say(&b, STOP_IPV4("2"), NULL, NULL);
+        bench_expect(&b, "ctl release wds 2");
+        bench_done(&b);
+}
+
 static void test_stop_hangs(void) {
         SessionOptions o = only(SESSION_IPV4);
         Bench b;
@@ -329,6 +346,27 @@ static void test_reconfiguration(void) {
                   "{ipv4_address: '198.51.100.7', ipv4_netmask: '255.255.255.255'}");
         bench_expect_silence(&b);
         check_str(b.events, "indication ipv4 008c\n");
+        bench_done(&b);
+}
+
+/* No answer is no reason to take addresses away; that there is no call is. */
+static void test_reconfiguration_fails(void) {
+        SessionOptions o = only(SESSION_IPV4);
+        Bench b;
+
+        connected(&b, 0, &o);
+        bench_indicate(&b, 2, "extended-ip-config", "{changed: [s: 'ip_address']}");
+        bench_say(&b, SETTINGS("2"), "internal", NULL);
+        bench_events(&b,
+                     "indication ipv4 008c\nipv4 granted: its addresses could not be read: internal (3)\n");
+        check(session_get_ip(b.session, SESSION_IPV4)->is_set);
+        bench_indicate(&b, 2, "extended-ip-config", "{changed: [s: 'ip_address']}");
+        bench_say(&b, SETTINGS("2"), "out_of_call", NULL);
+        bench_events(
+                &b,
+                "indication ipv4 008c\nipv4 granted: the modem says that it is up, and gives no addresses: "
+                "out_of_call (15)\n");
+        check(!session_get_ip(b.session, SESSION_IPV4)->is_set);
         bench_done(&b);
 }
 
@@ -670,6 +708,7 @@ int main(void) {
         test_unconfigure();
         test_configure_fails();
         test_stop_refused();
+        test_stop_unheard();
         test_stop_hangs();
         test_disconnect_while_connecting();
         test_disconnect_before_anything();
@@ -680,6 +719,7 @@ int main(void) {
         test_disconnect_during_diagnosis();
         test_suspended();
         test_reconfiguration();
+        test_reconfiguration_fails();
         test_interface();
         test_reconfiguration_twice();
         test_broadcast();
