@@ -6,11 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "modem/configure-wish.h"
 #include "util/log.h"
 
 #define IPV6_MTU_MIN 1280U /* RFC 8200, 5. With less the kernel takes IPv6 from the interface. */
-
-#define DNS_MAX (_SESSION_FAMILY_MAX * SESSION_DNS_MAX)
 
 struct Configure {
         Net *net;
@@ -26,7 +25,7 @@ struct Configure {
         NetAddress link_local_before;
         bool has_address[_SESSION_FAMILY_MAX];
         NetAddress address[_SESSION_FAMILY_MAX];
-        NetDnsServer dns[DNS_MAX];
+        NetDnsServer dns[WISH_DNS_MAX];
         size_t n_dns;
         char problem[SESSION_TEXT_MAX];
 };
@@ -53,72 +52,6 @@ static bool address_equal(const NetAddress *a, const NetAddress *b) {
 
 static const char *address_to_string(const NetAddress *a, char buffer[static INET6_ADDRSTRLEN]) {
         return inet_ntop(a->family, a->address, buffer, INET6_ADDRSTRLEN);
-}
-
-static int family_of(SessionFamily f) {
-        return f == SESSION_IPV4 ? AF_INET : AF_INET6;
-}
-
-/* ---- what is to be there ---- */
-
-typedef struct Wish {
-        bool has_address[_SESSION_FAMILY_MAX];
-        NetAddress address[_SESSION_FAMILY_MAX];
-        NetRoute route[_SESSION_FAMILY_MAX]; /* of each address */
-        NetDnsServer dns[DNS_MAX];
-        size_t n_dns;
-        uint32_t mtu; /* 0: nobody said */
-} Wish;
-
-static bool wish_address(const Configure *c, SessionFamily f, const SessionIp *ip, NetAddress *ret) {
-        uint8_t whole = f == SESSION_IPV4 ? 32 : 128;
-        NetAddress a = {
-                .index = c->index,
-                .family = family_of(f),
-                .prefix = ip->prefix > 0 && ip->prefix <= whole ? ip->prefix : whole,
-        };
-
-        if (inet_pton(a.family, ip->address, a.address) != 1)
-                return false;
-        *ret = a;
-        return true;
-}
-
-/* On Ethernet somebody has to be asked for by his address. Else there is only one who can be meant. */
-static NetRoute wish_route(const Configure *c, SessionFamily f, const SessionIp *ip, bool point_to_point) {
-        NetRoute r = {
-                .index = c->index,
-                .family = family_of(f),
-                .metric = CONFIGURE_METRIC + (uint32_t) c->index % CONFIGURE_METRIC,
-        };
-
-        r.has_gateway = !point_to_point && inet_pton(r.family, ip->gateway, r.gateway) == 1;
-        return r;
-}
-
-static void wish_make(const Configure *c, const SessionIp *ips, bool point_to_point, Wish *ret) {
-        Wish w = {};
-
-        for (SessionFamily f = 0; f < _SESSION_FAMILY_MAX; f++) {
-                const SessionIp *ip = &ips[f];
-
-                if (!ip->is_set)
-                        continue;
-                w.has_address[f] = wish_address(c, f, ip, &w.address[f]);
-                w.route[f] = wish_route(c, f, ip, point_to_point);
-                if (ip->mtu > 0 && (w.mtu == 0 || ip->mtu < w.mtu))
-                        w.mtu = ip->mtu;
-                for (unsigned i = 0; i < MIN(ip->n_dns, SESSION_DNS_MAX); i++) {
-                        NetDnsServer *s = &w.dns[w.n_dns];
-
-                        *s = (NetDnsServer){ .family = family_of(f) };
-                        if (inet_pton(s->family, ip->dns[i], s->address) == 1)
-                                w.n_dns++;
-                        else
-                                *s = (NetDnsServer){};
-                }
-        }
-        *ret = w;
 }
 
 /* ---- setting it ---- */
@@ -315,7 +248,7 @@ void configure_update(Configure *c, const SessionIp ip[static _SESSION_FAMILY_MA
                 return;
         }
         memcpy(c->name, i.name, sizeof(c->name));
-        wish_make(c, ip, i.point_to_point, &wish);
+        wish_make(&i, ip, &wish);
         set_no_link_local(c, &i, list, n);
         set_mtu(c, &wish, &i);
         if (set_up(c, &i)) {
@@ -475,9 +408,9 @@ int configure_restore(Configure **ret, Net *net, Unpacker *u) {
         c.has_link_local = unpack_address(u, c.index, AF_INET6, &c.link_local_before);
         c.link_local_before.kernel = true;
         for (SessionFamily f = 0; f < _SESSION_FAMILY_MAX; f++)
-                c.has_address[f] = unpack_address(u, c.index, family_of(f), &c.address[f]);
+                c.has_address[f] = unpack_address(u, c.index, wish_family(f), &c.address[f]);
         c.n_dns = unpack_u8(u);
-        if (c.n_dns > DNS_MAX)
+        if (c.n_dns > WISH_DNS_MAX)
                 return -EBADMSG;
         for (size_t i = 0; i < c.n_dns; i++) {
                 c.dns[i].family = unpack_bool(u) ? AF_INET6 : AF_INET;
