@@ -60,6 +60,9 @@ static int bus_declare(Bus *b) {
         r = sd_bus_add_filter(b->bus, NULL, on_message, b);
         if (r < 0)
                 return r;
+        r = turns_new(b, &b->turns);
+        if (r < 0)
+                return r;
         r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
                                 "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, b);
         if (r < 0)
@@ -147,6 +150,7 @@ Bus *bus_free(Bus *b) {
                 caller_free(LIST_FIRST(&b->callers));
         peer_logind_done(b);
         resolved_free(b->resolved);
+        turns_free(b->turns);
         sd_bus_flush_close_unref(b->bus);
         service_faces_free(b->faces);
         free(b);
@@ -253,6 +257,7 @@ void bus_leave(Bus *b) {
         int r;
 
         b->leaving = true;
+        turns_finish(b->turns);
         bus_rest_sockets(b, false);
         /* From the answer on, the bus daemon keeps calls to the name for the next instance; those before it
          * are in our queue by then. */

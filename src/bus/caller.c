@@ -3,13 +3,18 @@
 #include <stdio.h>
 
 #include "bus/internal.h"
+#include "bus/value.h"
 #include "qmi/text.h"
 #include "util/log.h"
+
+#define WAITING_MAX (1024U * 1024) /* bytes of a sender's calls that wait for its credentials */
+#define LARGE_MAX   4U             /* calls of more than that, each of a sender of its own */
 
 /* A call that came before its sender's credentials. */
 struct WaitingCall {
         sd_bus_message *message;
         sd_bus_message_handler_t handler;
+        size_t n_bytes;
         STAILQ_ENTRY(WaitingCall) entry;
 };
 
@@ -68,6 +73,8 @@ static WaitingCall *caller_take_waiting(Caller *c) {
         if (w) {
                 STAILQ_REMOVE_HEAD(&c->waiting, entry);
                 c->n_waiting--;
+                c->n_waiting_bytes -= w->n_bytes;
+                c->bus->n_large_waiting -= w->n_bytes >= WAITING_MAX;
         }
         return w;
 }
@@ -78,19 +85,36 @@ static void waiting_call_done(Bus *b, WaitingCall *w) {
         bus_end_call(b);
 }
 
+/* Nobody has looked at it yet: it may be as large as the bus lets it. One that no request is as large as
+ * waits if it is its sender's only one, and there are not many such. */
+static int check_bytes(const Caller *c, size_t n, sd_bus_error *error) {
+        if (n >= WAITING_MAX && c->n_waiting == 0 && c->bus->n_large_waiting < LARGE_MAX)
+                return 0;
+        if (n < WAITING_MAX && c->n_waiting_bytes <= WAITING_MAX - n)
+                return 0;
+        return sd_bus_error_setf(error, QMID_ERROR_LIMITS_EXCEEDED,
+                                 "calls that came before it is known who sends them may have %u bytes",
+                                 WAITING_MAX);
+}
+
 static int caller_wait(Caller *c, sd_bus_message *m, sd_bus_message_handler_t handler, sd_bus_error *error) {
+        size_t n_bytes = bus_message_size(m, WAITING_MAX);
         WaitingCall *w;
         int r;
 
         r = share_check(SHARE_OF_CALLER, SHARE_CALLS, c->n_waiting, error);
+        if (r >= 0)
+                r = check_bytes(c, n_bytes, error);
         if (r < 0)
                 return r;
         w = malloc(sizeof(*w));
         if (!w)
                 return -ENOMEM;
-        *w = (WaitingCall){ .message = sd_bus_message_ref(m), .handler = handler };
+        *w = (WaitingCall){ .message = sd_bus_message_ref(m), .handler = handler, .n_bytes = n_bytes };
         STAILQ_INSERT_TAIL(&c->waiting, w, entry);
         c->n_waiting++;
+        c->n_waiting_bytes += n_bytes;
+        c->bus->n_large_waiting += n_bytes >= WAITING_MAX;
         bus_begin_call(c->bus);
         return 0;
 }
@@ -130,6 +154,7 @@ void caller_fail_waiting(Caller *c, const sd_bus_error *error) {
 
         while ((w = caller_take_waiting(c))) {
                 caller_reply_failure(w->message, -EIO, error);
+                bus_erase_body(w->message);
                 waiting_call_done(c->bus, w);
         }
 }
@@ -313,6 +338,7 @@ static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         if (sd_bus_message_read(m, "s", &name) < 0)
                 return 0;
+        turns_drop(((Bus *) userdata)->turns, name);
         c = caller_find(userdata, name);
         if (c) {
                 log_debug("%s has left the bus", name);
@@ -330,14 +356,44 @@ int caller_watch(Bus *b) {
                                 on_left, b);
 }
 
+static int on_checked(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Caller *c = userdata;
+        int is_there;
+
+        c->check = sd_bus_slot_unref(c->check);
+        if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "b", &is_there) >= 0 &&
+            !is_there) {
+                log_debug("%s has left the bus unnoticed", c->name);
+                caller_free(c);
+        }
+        return 0;
+}
+
+void callers_check(Bus *b) {
+        Caller *c;
+        int r;
+
+        LIST_FOREACH(c, &b->callers, entries) {
+                if (c->check || c->credentials)
+                        continue;
+                r = sd_bus_call_method_async(b->bus, &c->check, "org.freedesktop.DBus",
+                                             "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner",
+                                             on_checked, c, "s", c->name);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot ask the bus whether %s is still there", c->name);
+        }
+}
+
 Caller *caller_free(Caller *c) {
         BusClient *client, *next;
         WaitingCall *w;
 
         if (!c)
                 return NULL;
-        while ((w = caller_take_waiting(c)))
+        while ((w = caller_take_waiting(c))) {
+                bus_erase_body(w->message); /* it may be one with secrets */
                 waiting_call_done(c->bus, w);
+        }
         bus_checks_drop(c);
         bus_calls_drop(c);
         while (!LIST_EMPTY(&c->traces))
@@ -353,6 +409,7 @@ Caller *caller_free(Caller *c) {
         }
         grants_forget(&c->grants);
         sd_bus_slot_unref(c->credentials);
+        sd_bus_slot_unref(c->check);
         tdelete(c, &c->bus->caller_tree, compare);
         LIST_REMOVE(c, entries);
         user_unref(c->user);

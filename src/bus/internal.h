@@ -27,6 +27,7 @@ typedef struct AccessCheck AccessCheck;
 typedef struct Inquiry Inquiry;
 typedef struct PolkitQuestion PolkitQuestion;
 typedef struct HeldIndication HeldIndication;
+typedef struct Turns Turns;
 typedef TAILQ_HEAD(BusCallQueue, BusCall) BusCallQueue;
 
 /* What stands behind a path below /org/qmid1/device: a device, or a client of it. */
@@ -47,14 +48,16 @@ struct Bus {
         bool leaving;                 /* the name was given back, not lost */
         bool detached;                /* what is held is the next daemon's */
         char id[SD_ID128_STRING_MAX]; /* of the message bus */
-        ServiceFace *faces;           /* one for each row of schema_services[] */
-        uint64_t n_clients;           /* names of client objects: counts up, never used twice */
-        uint64_t n_inhibitors;        /* names of their descriptors */
+        Turns *turns;
+        ServiceFace *faces;    /* one for each row of schema_services[] */
+        uint64_t n_clients;    /* names of client objects: counts up, never used twice */
+        uint64_t n_inhibitors; /* names of their descriptors */
         Share share;
-        unsigned n_calls; /* that wait for an answer, whatever for */
-        unsigned n_held;  /* clients, traces, inhibitors */
-        Owner nobody;     /* of persistent clients without an owner */
-        gid_t group;      /* whose members pass every class; SUBJECT_NO_GROUP */
+        unsigned n_calls;         /* that wait for an answer, whatever for */
+        unsigned n_large_waiting; /* of those that wait for credentials */
+        unsigned n_held;          /* clients, traces, inhibitors */
+        Owner nobody;             /* of persistent clients without an owner */
+        gid_t group;              /* whose members pass every class; SUBJECT_NO_GROUP */
         uint64_t n_questions, polkit_generation;
         LIST_HEAD(, BusDevice) devices;
         LIST_HEAD(, Caller) callers;
@@ -94,6 +97,16 @@ DEFINE_CLEANUP(User *, user_unref)
 /* Whether one with that uid may do what is `of`'s to do: it is the same, or root. */
 bool user_is_allowed(const User *u, const User *of);
 
+/* ---- turns.c: in which order calls are handled ---- */
+
+int turns_new(Bus *b, Turns **ret);
+/* What is taken in now is handled now, and what comes later in the order in which it comes. */
+void turns_finish(Turns *t);
+/* Forgets the calls of one who has left. */
+void turns_drop(Turns *t, const char *name);
+Turns *turns_free(Turns *t);
+DEFINE_CLEANUP(Turns *, turns_free)
+
 /* ---- caller.c: a bus connection that has called, until it leaves the bus */
 
 typedef struct WaitingCall WaitingCall;
@@ -107,7 +120,9 @@ struct Caller {
         bool trusted;  /* passes every class */
         Grants grants; /* what polkit said of it */
         sd_bus_slot *credentials;
+        sd_bus_slot *check; /* the question whether it is still there */
         unsigned n_waiting;
+        size_t n_waiting_bytes;
         STAILQ_HEAD(, WaitingCall) waiting;
         Share share;
         BusCallQueue calls; /* in the order in which they came */
@@ -125,6 +140,8 @@ int caller_require(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, 
 /* For what was saved: the one of that name, of whom the bus is asked whether it is there. */
 int caller_restore(Bus *b, const char *name, Caller **ret);
 int caller_watch(Bus *b);
+/* Asks the bus of each whether it is still there. */
+void callers_check(Bus *b);
 const char *caller_get_program(const Caller *c); /* "" if not known */
 /* It has left the bus: what it holds goes, but for persistent clients. */
 Caller *caller_free(Caller *c);

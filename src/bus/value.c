@@ -169,6 +169,46 @@ void bus_erase_body(sd_bus_message *m) {
                 erase_all(m, 0);
 }
 
+static void count_bytes(sd_bus_message *m, unsigned depth, size_t max, size_t *n) {
+        const char *contents;
+        char type;
+
+        while (*n < max && sd_bus_message_peek_type(m, &type, &contents) > 0) {
+                const void *p;
+                size_t size;
+
+                *n += sizeof(uint64_t);
+                if (depth > 2 * DEPTH_MAX)
+                        *n = max;
+                else if (strchr("sog", type)) {
+                        if (sd_bus_message_read_basic(m, type, &p) < 0)
+                                return;
+                        *n += strlen(p);
+                } else if (type == 'a' && contents[0] != '{' && bus_type_is_trivial(contents[0])) {
+                        if (sd_bus_message_read_array(m, contents[0], &p, &size) < 0)
+                                return;
+                        *n += size;
+                } else if (contents) {
+                        if (sd_bus_message_enter_container(m, type, contents) < 0)
+                                return;
+                        count_bytes(m, depth + 1, max, n);
+                        if (*n >= max || sd_bus_message_exit_container(m) < 0)
+                                return;
+                } else if (sd_bus_message_skip(m, NULL) < 0)
+                        return;
+        }
+}
+
+size_t bus_message_size(sd_bus_message *m, size_t max) {
+        const char *path = sd_bus_message_get_path(m);
+        size_t n = path ? strlen(path) : 0;
+
+        if (sd_bus_message_rewind(m, true) >= 0)
+                count_bytes(m, 0, max, &n);
+        (void) sd_bus_message_rewind(m, true);
+        return MIN(n, max);
+}
+
 int bus_append_tlvs(sd_bus_message *m, const Tlv *tlvs, size_t n_tlvs) {
         int r;
 

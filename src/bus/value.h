@@ -25,5 +25,7 @@ int bus_read_dict(sd_bus_message *m, Arena *a, Value *ret, sd_bus_error *error);
 /* Overwrites all text and bytes in the body of a message that was read, and what was read points to: sd-bus
  * erases only what it has put together itself. */
 void bus_erase_body(sd_bus_message *m);
+/* About how many bytes the body of a message has that was received, at most `max`: counted no further. */
+size_t bus_message_size(sd_bus_message *m, size_t max);
 /* Reads a(yay); the bytes point into the message. 0, -EMSGSIZE, -ENOMEM. */
 int bus_read_tlvs(sd_bus_message *m, Arena *a, Value *ret);

@@ -15,6 +15,7 @@ def test_client_ids_are_given_back(world, sim, device, bus):
 
 
 def test_calls_under_way_are_answered(world, sim, device, bus):
+    sim.wait_count("dms.get-model", 1)  # the daemon's own
     sim.command("delay 60000 dms.get-model")
     serials = [bus.begin(device, f"{NAME}.Dms", "GetModel", "a{sv}", {}) for _ in range(20)]
     sim.wait_count("dms.get-model", 2)

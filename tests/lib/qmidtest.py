@@ -152,11 +152,13 @@ OPEN_POLICY = """<policy context="default"><allow own="*"/><allow send_type="met
 
 class PrivateBus:
     """A message bus of one's own, configured as a system bus is. `policy`: the file of a bus policy. `activation`:
-    calls to the daemon's name wait until there is a daemon; dbus-daemon only."""
+    calls to the daemon's name wait until there is a daemon; `limits`: "" are those of a system bus. Both dbus-daemon
+    only."""
 
-    def __init__(self, directory, kind="dbus-daemon", policy=None, activation=False):
+    def __init__(self, directory, kind="dbus-daemon", policy=None, activation=False, limits=LIMITS):
         self.directory = pathlib.Path(directory)
         self.kind = kind
+        self.limits = limits
         self.policy = f"<include>{policy}</include>" if policy else OPEN_POLICY
         self.path = self.directory / "bus"
         self.address = f"unix:path={self.path}"
@@ -191,7 +193,7 @@ class PrivateBus:
             raise Missing("dbus-daemon is not installed")
         ready, write = os.pipe()
         process = Process(self.directory, name, ["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
-                                                 f"--config-file={self._config(name, policy + LIMITS)}",
+                                                 f"--config-file={self._config(name, policy + self.limits)}",
                                                  f"--print-address={write}"], pass_fds=[write])
         os.close(write)
         self.processes.append(process)
@@ -371,13 +373,13 @@ class Daemon(Process):
 class World:
     """Everything that one test runs, taken down in the reverse order."""
 
-    def __init__(self, directory, bus_kind="dbus-daemon", policy=None, activation=False):
+    def __init__(self, directory, bus_kind="dbus-daemon", policy=None, activation=False, limits=LIMITS):
         self.directory = pathlib.Path(directory)
         self.sims = []
         self.connections = []
         self.daemon = self.daemon_options = self.store = None
         self.n_restarts = 0
-        self.bus_options = {"kind": bus_kind, "policy": policy, "activation": activation}
+        self.bus_options = {"kind": bus_kind, "policy": policy, "activation": activation, "limits": limits}
         self.bus = PrivateBus(self.directory, **self.bus_options)
 
     def __enter__(self):
