@@ -42,6 +42,8 @@ void session_let_go(Session *s) {
         for (SessionFamily i = 0; i < _SESSION_FAMILY_MAX; i++) {
                 call_release(&s->calls[i]);
                 s->calls[i].state = CALL_DOWN;
+                if (s->calls[i].grant.granted)
+                        (void) snprintf(s->calls[i].grant.reason, SESSION_TEXT_MAX, "%s", s->ending.text);
                 s->calls[i].grant.granted = false;
                 s->ip[i] = (SessionIp){};
         }

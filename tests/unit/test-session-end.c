@@ -57,6 +57,8 @@ static void test_disconnect(void) {
         bench_expect(&b, "ctl release wds 3");
         expect_end(&b, "client ipv4 0\nclient ipv6 0\ndisconnected\nrequested (0): it was asked for\n");
         check_str(fake_events, "unuse ");
+        check(!session_get_grant(b.session, SESSION_IPV4)->granted);
+        check_str(session_get_grant(b.session, SESSION_IPV4)->reason, "it was asked for");
         session_disconnect(b.session);
         bench_expect_silence(&b);
         bench_done(&b);
