@@ -97,40 +97,51 @@ static uint64_t read_number(const char *interface, const char *file) {
         return n;
 }
 
+/* "1234", "12.3 kB": so that a row fits on 80 columns. */
+static const char *bytes_text(uint64_t n, Arena *a) {
+        static const char *const units[] = { "kB", "MB", "GB", "TB", "PB", "EB" };
+        double size = (double) n / 1000;
+        size_t i = 0;
+
+        if (n < 10000)
+                return arena_printf(a, "%" PRIu64, n);
+        for (; size >= 999.95 && i < ELEMENTSOF(units) - 1; i++)
+                size /= 1000;
+        return arena_printf(a, "%.1f %s", size, units[i]);
+}
+
+static const char *count_text(uint64_t n, Arena *a) {
+        return arena_printf(a, "%" PRIu64, n);
+}
+
 static int add_interface(Table *t, const char *interface, const char *mux) {
-        static const char *const counters[][2] = {
-                { "statistics/rx_packets", NULL },
-                { "statistics/rx_bytes", NULL },
-                { "statistics/rx_errors", "statistics/rx_dropped" },
-                { "statistics/tx_packets", NULL },
-                { "statistics/tx_bytes", NULL },
-                { "statistics/tx_errors", "statistics/tx_dropped" },
-        };
         const char **cells = table_add(t);
+        size_t n = 0;
 
         if (!cells)
                 return -ENOMEM;
-        cells[0] = interface;
-        cells[1] = mux;
-        cells[2] = arena_printf(t->arena, "%" PRIu64, read_number(interface, "mtu"));
-        if (!cells[2])
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
-                uint64_t n = read_number(interface, counters[i][0]);
-
-                if (counters[i][1])
-                        n += read_number(interface, counters[i][1]);
-                cells[3 + i] = arena_printf(t->arena, "%" PRIu64, n);
-                if (!cells[3 + i])
+        cells[n++] = interface;
+        cells[n++] = mux;
+        cells[n++] = count_text(read_number(interface, "mtu"), t->arena);
+        cells[n++] = count_text(read_number(interface, "statistics/rx_packets"), t->arena);
+        cells[n++] = bytes_text(read_number(interface, "statistics/rx_bytes"), t->arena);
+        cells[n++] = count_text(read_number(interface, "statistics/rx_errors") +
+                                        read_number(interface, "statistics/rx_dropped"),
+                                t->arena);
+        cells[n++] = count_text(read_number(interface, "statistics/tx_packets"), t->arena);
+        cells[n++] = bytes_text(read_number(interface, "statistics/tx_bytes"), t->arena);
+        cells[n++] = count_text(read_number(interface, "statistics/tx_errors") +
+                                        read_number(interface, "statistics/tx_dropped"),
+                                t->arena);
+        for (size_t i = 0; i < n; i++)
+                if (!cells[i])
                         return -ENOMEM;
-        }
         return 0;
 }
 
 static int print_interfaces(const Options *o, Arena *a, const Value *host) {
-        static const char *const headers[] = { "INTERFACE",  "MUX",      "MTU",
-                                               "RX PACKETS", "RX BYTES", "RX LOST",
-                                               "TX PACKETS", "TX BYTES", "TX LOST" };
+        static const char *const headers[] = { "INTERFACE", "MUX", "MTU",   "RX",  "BYTES",
+                                               "LOST",      "TX",  "BYTES", "LOST" };
         Table t = { .arena = a, .headers = headers, .n_columns = ELEMENTSOF(headers) };
         const Value *muxes = value_dict_get(host, "muxes");
         int r;
