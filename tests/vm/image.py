@@ -19,8 +19,9 @@ BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_rng"]
 MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcserial", "usbmon", "wwan", "qrtr",
            "tun", "dummy", "veth", "fuse", "loop", "ipv6", "unix", "af_packet", "autofs4", "button"]
 
-# Programs that use the same ports, for the tests of how qmid gets on with them. Nothing starts them but a test.
-RIVALS = ["libqmi-proxy", "libqmi-utils", "modemmanager"]
+# Programs that use the same ports, for the tests of how qmid gets on with them, and one that it gives name servers to.
+# Nothing starts them but a test.
+NEIGHBOURS = ["libqmi-proxy", "libqmi-utils", "modemmanager", "systemd-resolved"]
 
 # Services of the host that only cost time here, or cannot work: there is no clock, disk or seat.
 MASKED = """
@@ -76,7 +77,7 @@ class Image:
         self.kernel = self.state / "vmlinux"
         self.initrd = self.state / "initrd"
         self.base = self.state / "base"
-        self.rivals = self.state / "rivals"
+        self.neighbours = self.state / "neighbours"
         self.kernel_package = kernel_package
 
     def make(self):
@@ -88,13 +89,13 @@ class Image:
         self._once("packages", self._fetch)
         self._once("vmlinux", self._unpack_kernel)
         self._once("modules", self._select_modules)
-        missing = self._fetch_rivals()
+        missing = self._fetch_neighbours()
         # These change with the checkout, and are quick.
         self._make_initrd()
         self._make_base()
         # Where there is no network the tests of them are skipped; this tells them why.
         if missing:
-            (self.base / "rivals-missing").write_text(missing)
+            (self.base / "neighbours-missing").write_text(missing)
 
     def _once(self, name, make):
         """A folder or file appears under its name when it is whole."""
@@ -129,22 +130,22 @@ class Image:
         unpack(archives, folder)
         shutil.rmtree(archives)
 
-    def _fetch_rivals(self):
+    def _fetch_neighbours(self):
         """Why they cannot be had; None if they can."""
         try:
-            self._once("rivals", self._unpack_rivals)
+            self._once("neighbours", self._unpack_neighbours)
         except subprocess.CalledProcessError as e:
-            return f"cannot fetch {' '.join(RIVALS)}: {reason_of(e)}"
+            return f"cannot fetch {' '.join(NEIGHBOURS)}: {reason_of(e)}"
         return None
 
-    def _unpack_rivals(self, folder):
+    def _unpack_neighbours(self, folder):
         """With all that this machine lacks to run them."""
-        archives = self.state / "rivals.archives"
+        archives = self.state / "neighbours.archives"
         shutil.rmtree(archives, ignore_errors=True)
         archives.mkdir()
-        plan = run("apt-get", "install", "--simulate", "--no-install-recommends", *RIVALS)
+        plan = run("apt-get", "install", "--simulate", "--no-install-recommends", *NEIGHBOURS)
         lacking = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
-        run("apt-get", "download", *{*RIVALS, *lacking}, cwd=archives)
+        run("apt-get", "download", *{*NEIGHBOURS, *lacking}, cwd=archives)
         folder.mkdir()
         unpack(archives, folder)
         merge_usr(folder)
@@ -239,8 +240,8 @@ class Image:
     def _make_base(self):
         shutil.rmtree(self.base, ignore_errors=True)
         shutil.copytree(self.state / "modules/lib/modules", self.base / "usr/lib/modules")
-        if self.rivals.exists():
-            shutil.copytree(self.rivals, self.base, symlinks=True, dirs_exist_ok=True)
+        if self.neighbours.exists():
+            shutil.copytree(self.neighbours, self.base, symlinks=True, dirs_exist_ok=True)
         for name in ("bin", "sbin"):
             (self.base / "usr" / name).mkdir(exist_ok=True)
         shutil.copy(self._kmod(), self.base / "usr/bin/kmod")

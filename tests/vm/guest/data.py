@@ -21,6 +21,7 @@ HSUSB = 2
 ETHERNET, RAW_IP = "802.3", "raw-ip"
 LINK_LAYERS = {ETHERNET: 1, RAW_IP: 2}
 DISABLED, QMAP = 0, 5
+FAMILIES = (4, 6)
 
 
 def address(family, mux=0):
@@ -141,7 +142,7 @@ def checksum(data):
 
 
 class Pinger:
-    """Pings through an interface; requests and answers are told apart."""
+    """Pings through an interface, or (None) wherever the route leads; requests and answers are told apart."""
 
     ICMP6_FILTER, ECHO_REPLY_6 = 1, 129
 
@@ -151,7 +152,8 @@ class Pinger:
         six = family == 6
         self.socket = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
                                     socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, network.encode())
+        if network:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, network.encode())
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         if six:     # a bit for each type that is kept out
             passed = bytearray(b"\xff" * 32)

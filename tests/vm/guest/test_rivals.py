@@ -12,7 +12,7 @@ from qmid import DEVICE, NAME, UNIT, connect, main_pid, path_of, qmictl, wait_re
 from dbusclient import DBusError
 from udev import PATIENCE
 
-MISSING = Path("/rivals-missing")
+MISSING = Path("/neighbours-missing")
 pytestmark = pytest.mark.skipif(MISSING.exists(), reason=MISSING.exists() and MISSING.read_text())
 
 MODEM_MANAGER = "ModemManager.service"
