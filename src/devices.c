@@ -95,6 +95,7 @@ static void on_device_changed(Device *device, unsigned changes, void *userdata) 
 
         managed_watch(d);
         managed_keep_port(d);
+        managed_sweep(d);
         bus_device_changed(d->manager->bus, device, changes);
 }
 

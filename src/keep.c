@@ -247,6 +247,18 @@ int manager_restore(Manager *m) {
         return 0;
 }
 
+/* What a daemon has left that nobody knows anything of. Before the port is ours, it may be another's that
+ * runs. */
+void managed_sweep(Managed *d) {
+        Manager *m = d->manager;
+
+        if (!m->settled || d->swept || !m->net || port_get_fd(mux_get_port(device_get_mux(d->device))) < 0)
+                return;
+        d->swept = true;
+        for (char **i = device_get_place(d->device)->interfaces; *i; i++)
+                configure_sweep(m->net, *i);
+}
+
 void manager_settle(Manager *m) {
         Managed *d, *next;
 
@@ -257,8 +269,6 @@ void manager_settle(Manager *m) {
                         manager_remove(m, d);
         }
         bus_check_owners(m->bus, OWNERS_USEC);
-        if (m->net)
-                configure_sweep(m->net);
         LIST_FOREACH(d, &m->devices, entries)
                 mux_release_orphans(device_get_mux(d->device));
         /* Into both slots: half a frame that the last daemon left has been taken over, and is to be gone. */
@@ -266,4 +276,7 @@ void manager_settle(Manager *m) {
         manager_save_all(m, false);
         m->saves = state_has_store(m->state);
         state_drop_rest(m->state);
+        m->settled = true;
+        LIST_FOREACH(d, &m->devices, entries)
+                managed_sweep(d);
 }

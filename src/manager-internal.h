@@ -31,6 +31,7 @@ typedef struct Managed {
         sd_event_source *away; /* until when it is waited for */
         sd_event_source *watch; /* whether somebody else opens it too: */
         bool shared_told;
+        bool swept;                   /* its network interfaces */
         Packer device_part, bus_part; /* as they were last saved */
         unsigned n_kept;              /* port_get_n_opened() of the descriptor that is kept; 0: none */
         LIST_ENTRY(Managed) entries;
@@ -48,6 +49,7 @@ struct Manager {
         Packer common_part, packed;
         bool saves;    /* all is there that is to be saved */
         bool has_lost; /* a state that could not be used */
+        bool settled;  /* all is restored */
         bool stopping;
         bool gives_back;      /* nobody goes on: what is held goes back to the modems */
         bool detached;        /* what is held is the next daemon's */
@@ -88,6 +90,8 @@ int on_idle(sd_event_source *s, uint64_t usec, void *userdata);
 int manager_restore(Manager *m);
 /* All are there that come at once: whose owner is gone, goes. */
 void manager_settle(Manager *m);
+/* Of the network interfaces: what belongs to no session, once. */
+void managed_sweep(Managed *d);
 /* The descriptor of a port that is made anew, which a last daemon without a state may have left. */
 void managed_adopt(Managed *d);
 /* The port was opened or closed. */

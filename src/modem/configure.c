@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "modem/configure-wish.h"
+#include "net/qmi-sysfs.h"
 #include "util/log.h"
 
 #define IPV6_MTU_MIN 1280U /* RFC 8200, 5. With less the kernel takes IPv6 from the interface. */
@@ -421,39 +422,43 @@ int configure_restore(Configure **ret, Net *net, Unpacker *u) {
 
 /* ---- what nobody has noted ---- */
 
-static void sweep(Net *net, int index) {
-        Configure c = { .net = net, .index = index };
-
-        if (!if_indextoname((unsigned) index, c.name))
-                return;
-        log_notice("%s: takes back what a session has left there", c.name);
-        take_back(&c);
-        (void) net_set_dns(net, index, NULL, 0);
-}
-
-/* The next interface after that one; 0: none. */
-static int find_left_over(Net *net, int after) {
+static bool has_left_over(Net *net, int index) {
         _cleanup_free_ NetAddress *addresses = NULL;
         _cleanup_free_ NetRoute *routes = NULL;
         size_t n_addresses = 0, n_routes = 0;
-        int r, first = INT_MAX;
+        int r;
 
-        r = net_list_addresses(net, 0, &addresses, &n_addresses);
+        r = net_list_addresses(net, index, &addresses, &n_addresses);
         if (r >= 0)
-                r = net_list_routes(net, 0, &routes, &n_routes);
+                r = net_list_routes(net, index, &routes, &n_routes);
         if (r < 0)
                 log_warning_errno(r, "Cannot look for what sessions have left");
         for (size_t i = 0; i < n_addresses; i++)
-                if (addresses[i].ours && addresses[i].index > after &&
-                    !net_is_claimed(net, addresses[i].index))
-                        first = MIN(first, addresses[i].index);
-        for (size_t i = 0; i < n_routes; i++)
-                if (routes[i].index > after && !net_is_claimed(net, routes[i].index))
-                        first = MIN(first, routes[i].index);
-        return first == INT_MAX ? 0 : first;
+                if (addresses[i].ours)
+                        return true;
+        return n_routes > 0;
 }
 
-void configure_sweep(Net *net) {
-        for (int i = find_left_over(net, 0); i > 0; i = find_left_over(net, i))
-                sweep(net, i);
+static void sweep(Net *net, const char *name) {
+        Configure c = { .net = net };
+        NetInterface i;
+
+        if (net_get_interface(net, name, &i) < 0 || net_is_claimed(net, i.index) ||
+            !has_left_over(net, i.index))
+                return;
+        c.index = i.index;
+        memcpy(c.name, i.name, sizeof(c.name));
+        log_notice("%s: takes back what a session has left there", c.name);
+        take_back(&c);
+        (void) net_set_dns(net, i.index, NULL, 0);
+}
+
+void configure_sweep(Net *net, const char *interface) {
+        _cleanup_free_ QmiSysfsMux *muxes = NULL;
+        size_t n = 0;
+
+        sweep(net, interface);
+        if (qmi_sysfs_list_muxes(interface, &muxes, &n) >= 0)
+                for (size_t i = 0; i < n; i++)
+                        sweep(net, muxes[i].interface);
 }

@@ -41,6 +41,7 @@ int configure_restore(Configure **ret, Net *net, Unpacker *u);
  * becomes known of name servers later. Valid until the next call for this interface. */
 const char *configure_get_problem(const Configure *c);
 
-/* After a start, once all is restored: takes addresses and routes away that are ours and belong to no
- * session, as a daemon leaves them that was killed and whose state is lost. */
-void configure_sweep(Net *net);
+/* On a modem's interface and its muxes, once all sessions are restored and the port is ours: takes addresses
+ * and routes away that are ours and belong to no session, as a daemon leaves them that was killed and whose
+ * state is lost. */
+void configure_sweep(Net *net, const char *interface);

@@ -5,7 +5,9 @@
 #include <linux/capability.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -495,7 +497,7 @@ static void test_restart(void) {
         net_bed_get_state(&b.net, "wwan0", after);
         check_str(after, state);
         check_silent(&b, c);
-        configure_sweep(b.net.net); /* there is nothing that nobody has */
+        configure_sweep(b.net.net, "wwan0"); /* there is nothing that nobody has */
         check_silent(&b, c);
         save(c, &again);
         check_bytes(again.data, again.size, p.data, p.size);
@@ -532,32 +534,66 @@ static void test_crash(void) {
         bed_end(&b);
 }
 
+static bool has_left_over(Bed *b, const char *name) {
+        char state[NET_BED_STATE_MAX];
+        NetInterface i;
+        NetRoute *routes;
+        size_t n;
+
+        check_int(net_get_interface(b->net.net, name, &i), 0);
+        check_int(net_list_routes(b->net.net, i.index, &routes, &n), 0);
+        free(routes);
+        net_bed_get_state(&b->net, name, state);
+        return n > 0 || strstr(state, "ours=1");
+}
+
 /* There is no session any more. */
 static void test_left_over(void) {
         NetAddress a = { .family = AF_INET, .address = { 198, 51, 100, 1 }, .prefix = 32, .kernel = true };
         char state[NET_BED_STATE_MAX];
-        NetRoute *routes;
-        int index, fd2;
-        size_t n;
+        int fd2;
         Bed b;
 
         bed_begin(&b, false);
-        a.index = index = get(&b).index;
+        a.index = get(&b).index;
         check_int(net_add_address(b.net.net, &a), 0);
         configure_detach(configure(&b));
         fd2 = net_bed_add_interface("wwan1", false);
-        configure_sweep(b.net.net);
-        check_int(b.dns_index, index);
+        configure_sweep(b.net.net, "wwan1");
+        configure_sweep(b.net.net, "wwan2");
+        check(has_left_over(&b, "wwan0"));
+        configure_sweep(b.net.net, "wwan0");
+        check(!has_left_over(&b, "wwan0"));
+        check_int(b.dns_index, a.index);
         check_int(b.n_dns, 0);
         check_int(b.n_dns_calls, 2);
         net_bed_get_state(&b.net, "wwan0", state);
-        check(!strstr(state, "ours=1"));
         check(strstr(state, "198.51.100.1/32 ours=0"));
-        check_int(net_list_routes(b.net.net, 0, &routes, &n), 0);
-        check_int(n, 0);
-        free(routes);
-        configure_sweep(b.net.net);
+        configure_sweep(b.net.net, "wwan0");
         check_int(b.n_dns_calls, 2);
+        close(fd2);
+        bed_end(&b);
+}
+
+/* As qmi_wwan shows a mux. */
+static void test_left_over_of_a_mux(void) {
+        Configure *c;
+        int fd2;
+        Bed b;
+
+        bed_begin(&b, false);
+        check(mount("net", "/sys/class/net", "tmpfs", 0, NULL) >= 0);
+        check(mkdir("/sys/class/net/wwan0", 0755) >= 0);
+        check(symlink("../qmimux0", "/sys/class/net/wwan0/upper_qmimux0") >= 0);
+        check(mkdir("/sys/class/net/qmimux0", 0755) >= 0);
+        fd2 = net_bed_add_interface("qmimux0", false);
+        check_int(configure_new(&c, b.net.net, "qmimux0", 1496, b.ip), 0);
+        configure_sweep(b.net.net, "wwan0");
+        check(has_left_over(&b, "qmimux0")); /* somebody has it */
+        configure_detach(c);
+        configure_sweep(b.net.net, "wwan0");
+        check(!has_left_over(&b, "qmimux0"));
+        check(umount("/sys/class/net") >= 0);
         close(fd2);
         bed_end(&b);
 }
@@ -579,5 +615,6 @@ int main(void) {
         test_restart();
         test_crash();
         test_left_over();
+        test_left_over_of_a_mux();
         return 0;
 }
