@@ -12,14 +12,10 @@
 
 void access_target_names(const AccessTarget *t, AccessNames *ret) {
         static const char *const doors[_DOOR_MAX] = {
-                [DOOR_FIND_DEVICE] = "FindDevice",
-                [DOOR_OPEN_TRACE] = "OpenTrace",
-                [DOOR_INHIBIT] = "Inhibit",
-                [DOOR_CLAIM] = "Claim",
-                [DOOR_RELEASE] = "Release",
-                [DOOR_OPEN_SOCKET] = "OpenSocket",
-                [DOOR_LIST_CLIENTS] = "ListClients",
-                [DOOR_SET_LINK_LAYER] = "SetLinkLayer",
+                [DOOR_FIND_DEVICE] = "FindDevice",   [DOOR_OPEN_TRACE] = "OpenTrace",
+                [DOOR_INHIBIT] = "Inhibit",          [DOOR_CLAIM] = "Claim",
+                [DOOR_RELEASE] = "Release",          [DOOR_OPEN_SOCKET] = "OpenSocket",
+                [DOOR_LIST_CLIENTS] = "ListClients", [DOOR_SET_LINK_LAYER] = "SetLinkLayer",
         };
         uint16_t vendor = mux_get_vendor(device_get_mux(t->device->device));
         const SchemaService *s =
@@ -180,8 +176,8 @@ static int set_denied(sd_bus_error *error, const AccessTarget *t, AccessClass ac
 static void check_on_answer(PolkitAnswer answer, bool lasts, void *userdata);
 
 static int check_ask(AccessCheck *c) {
-        return peer_polkit_ask(c->caller->bus, c->caller->name, &c->target, c->access, c->interactive,
-                               check_on_answer, c, &c->question);
+        return peer_polkit_ask(c->caller, &c->target, c->access, c->interactive, check_on_answer, c,
+                               &c->question);
 }
 
 /* The message gets its error, and the check is gone. */
@@ -282,15 +278,17 @@ int bus_ask_access(sd_bus_message *m, sd_bus_message_handler_t handler, Caller *
 }
 
 void bus_checks_drop(Caller *caller) {
-        while (!TAILQ_EMPTY(&caller->checks))
-                check_free(TAILQ_FIRST(&caller->checks));
+        AccessCheck *c;
+
+        while ((c = TAILQ_LAST(&caller->checks, AccessCheckQueue)))
+                check_free(c);
 }
 
 void bus_checks_fail(Caller *caller, const BusDevice *d, const sd_bus_error *error) {
-        AccessCheck *c, *next;
+        AccessCheck *c, *before;
 
-        for (c = TAILQ_FIRST(&caller->checks); c; c = next) {
-                next = TAILQ_NEXT(c, entry);
+        for (c = TAILQ_LAST(&caller->checks, AccessCheckQueue); c; c = before) { /* so that none moves up */
+                before = TAILQ_PREV(c, AccessCheckQueue, entry);
                 if (!d || c->target.device == d)
                         check_fail(c, -EIO, error);
         }
@@ -344,8 +342,8 @@ static bool inquiry_go_on(Inquiry *i) {
                 case GRANT_NO:
                         break;
                 case GRANT_UNKNOWN:
-                        if (peer_polkit_ask(i->caller->bus, i->caller->name, &i->target, i->access, false,
-                                            inquiry_on_answer, i, &i->question) >= 0)
+                        if (peer_polkit_ask(i->caller, &i->target, i->access, false, inquiry_on_answer, i,
+                                            &i->question) >= 0)
                                 return false;
                         log_oom();
                         break;

@@ -29,6 +29,7 @@ typedef struct PolkitQuestion PolkitQuestion;
 typedef struct HeldIndication HeldIndication;
 typedef struct Turns Turns;
 typedef TAILQ_HEAD(BusCallQueue, BusCall) BusCallQueue;
+typedef TAILQ_HEAD(AccessCheckQueue, AccessCheck) AccessCheckQueue;
 
 /* What stands behind a path below /org/qmid1/device: a device, or a client of it. */
 typedef struct BusObject {
@@ -83,11 +84,18 @@ struct BusDevice {
 
 /* ---- user.c: a uid with its share */
 
+/* What polkit is asked about a user: some, and the others wait their turn. */
+typedef struct PolkitLane {
+        unsigned n_asked;
+        TAILQ_HEAD(, PolkitQuestion) waiting;
+} PolkitLane;
+
 struct User {
         uid_t uid;
         Bus *bus;
         unsigned n_refs;
         Share share;
+        PolkitLane asked[2]; /* without a person, and with one, who takes his time */
 };
 
 int user_get(Bus *b, uid_t uid, User **ret);
@@ -126,7 +134,7 @@ struct Caller {
         STAILQ_HEAD(, WaitingCall) waiting;
         Share share;
         BusCallQueue calls; /* in the order in which they came */
-        TAILQ_HEAD(, AccessCheck) checks;
+        AccessCheckQueue checks;
         LIST_HEAD(, BusClient) clients;
         LIST_HEAD(, BusTrace) traces;
         LIST_HEAD(, BusInhibitor) inhibitors;
@@ -441,9 +449,9 @@ typedef enum PolkitAnswer {
  * called by peer_polkit_ask(). */
 typedef void (*PolkitHandler)(PolkitAnswer answer, bool lasts, void *userdata);
 
-/* Asks about the connection of that name. `interactive`: a person may be asked for a password. */
-int peer_polkit_ask(Bus *b, const char *subject, const AccessTarget *target, AccessClass access,
-                    bool interactive, PolkitHandler handler, void *userdata, PolkitQuestion **ret);
+/* `interactive`: a person may be asked for a password. */
+int peer_polkit_ask(Caller *caller, const AccessTarget *target, AccessClass access, bool interactive,
+                    PolkitHandler handler, void *userdata, PolkitQuestion **ret);
 /* Takes NULL. */
 PolkitQuestion *peer_polkit_cancel(PolkitQuestion *q);
 int peer_polkit_watch(Bus *b);

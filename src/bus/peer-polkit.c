@@ -19,14 +19,22 @@
 #define ANSWER_USEC      (10 * USEC_PER_SEC)
 #define INTERACTION_USEC (180 * USEC_PER_SEC)
 
+/* So many questions about a user are asked at a time. dbus-daemon lets a connection wait for 128 answers in
+ * all, and who has an agent that does not answer could use them up. */
+#define ASKED_MAX 16U
+
 struct PolkitQuestion {
         Bus *bus;
-        sd_bus_slot *slot;
+        User *user; /* NULL: not known yet */
+        sd_bus_message *message;
+        sd_bus_slot *slot; /* NULL: it waits its turn */
+        uint64_t deadline_usec;
         uint64_t number;
         uint64_t generation; /* of polkit's opinions, when it was asked */
         bool interactive;
         PolkitHandler handler;
         void *userdata;
+        TAILQ_ENTRY(PolkitQuestion) entry; /* of those that wait */
 };
 
 static void question_name(const PolkitQuestion *q, char name[static 32]) {
@@ -117,19 +125,68 @@ static void call_off(const PolkitQuestion *q) {
                 log_debug_errno(r, "Cannot call off a question to polkit");
 }
 
+static PolkitLane *lane_of(const PolkitQuestion *q) {
+        return q->user ? &q->user->asked[q->interactive] : NULL;
+}
+
 static PolkitQuestion *question_free(PolkitQuestion *q) {
         if (!q)
                 return NULL;
         sd_bus_slot_unref(q->slot);
+        sd_bus_message_unref(q->message);
+        user_unref(q->user);
         free(q);
         return NULL;
 }
 DEFINE_CLEANUP(PolkitQuestion *, question_free)
 
+static uint64_t now_usec(const Bus *b) {
+        uint64_t now = 0;
+
+        (void) sd_event_now(sd_bus_get_event(b->bus), CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+static int question_send(PolkitQuestion *q) {
+        PolkitLane *lane = lane_of(q);
+        uint64_t now = now_usec(q->bus);
+        int r;
+
+        /* It has waited for its turn already; 0 would be the library's own limit. */
+        r = sd_bus_call_async(q->bus->bus, &q->slot, q->message, on_answer, q,
+                              q->deadline_usec > now ? q->deadline_usec - now : 1);
+        if (r < 0)
+                return r;
+        q->generation = q->bus->polkit_generation;
+        if (lane)
+                lane->n_asked++;
+        return 0;
+}
+
+/* One less is being asked. */
+static void lane_go_on(PolkitLane *lane) {
+        PolkitQuestion *q;
+        int r;
+
+        lane->n_asked--;
+        while (lane->n_asked < ASKED_MAX && (q = TAILQ_FIRST(&lane->waiting))) {
+                r = question_send(q);
+                if (r < 0) {
+                        log_warning_errno(r, "Cannot ask polkit"); /* the next answer has it tried again */
+                        return;
+                }
+                TAILQ_REMOVE(&lane->waiting, q, entry);
+        }
+}
+
 static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(user_unrefp) User *user = NULL;
         PolkitQuestion *q = userdata;
         PolkitHandler handler = q->handler;
         void *handler_userdata = q->userdata;
+        PolkitLane *lane = lane_of(q);
         bool lasts = false;
         PolkitAnswer answer;
 
@@ -142,8 +199,11 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         call_off(q);
         } else if (read_answer(m, q, &answer, &lasts) < 0)
                 answer = POLKIT_BROKEN;
+        user = user_ref(q->user);
         question_free(q);
         handler(answer, lasts, handler_userdata);
+        if (lane)
+                lane_go_on(lane);
         return 0;
 }
 
@@ -164,10 +224,11 @@ static int append_question(sd_bus_message *m, const PolkitQuestion *q, const cha
                                      names.message, q->interactive ? ALLOW_INTERACTION : 0U, cancel);
 }
 
-int peer_polkit_ask(Bus *b, const char *subject, const AccessTarget *target, AccessClass access,
-                    bool interactive, PolkitHandler handler, void *userdata, PolkitQuestion **ret) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+int peer_polkit_ask(Caller *caller, const AccessTarget *target, AccessClass access, bool interactive,
+                    PolkitHandler handler, void *userdata, PolkitQuestion **ret) {
         _cleanup_(question_freep) PolkitQuestion *q = NULL;
+        Bus *b = caller->bus;
+        PolkitLane *lane;
         int r;
 
         q = malloc(sizeof(*q));
@@ -175,31 +236,49 @@ int peer_polkit_ask(Bus *b, const char *subject, const AccessTarget *target, Acc
                 return -ENOMEM;
         *q = (PolkitQuestion){
                 .bus = b,
+                .user = user_ref(caller->user),
+                .deadline_usec = now_usec(b) + (interactive ? INTERACTION_USEC : ANSWER_USEC),
                 .number = ++b->n_questions,
-                .generation = b->polkit_generation,
                 .interactive = interactive,
                 .handler = handler,
                 .userdata = userdata,
         };
-        r = sd_bus_message_new_method_call(b->bus, &m, POLKIT, POLKIT_PATH, POLKIT_INTERFACE,
+        r = sd_bus_message_new_method_call(b->bus, &q->message, POLKIT, POLKIT_PATH, POLKIT_INTERFACE,
                                            "CheckAuthorization");
         if (r >= 0)
-                r = append_question(m, q, subject, target, access);
-        if (r >= 0)
-                r = sd_bus_call_async(b->bus, &q->slot, m, on_answer, q,
-                                      interactive ? INTERACTION_USEC : ANSWER_USEC);
+                r = append_question(q->message, q, caller->name, target, access);
         if (r < 0)
                 return r;
+        lane = lane_of(q);
+        if (lane && lane->n_asked >= ASKED_MAX)
+                TAILQ_INSERT_TAIL(&lane->waiting, q, entry);
+        else {
+                r = question_send(q);
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(q);
         return 0;
 }
 
 PolkitQuestion *peer_polkit_cancel(PolkitQuestion *q) {
+        _cleanup_(user_unrefp) User *user = NULL;
+        PolkitLane *lane;
+
         if (!q)
                 return NULL;
+        lane = lane_of(q);
+        if (!q->slot) {
+                TAILQ_REMOVE(&lane->waiting, q, entry);
+                return question_free(q);
+        }
         if (!q->bus->detached)
                 call_off(q);
-        return question_free(q);
+        user = user_ref(q->user);
+        question_free(q);
+        if (lane)
+                lane_go_on(lane);
+        return NULL;
 }
 
 /* Rules, sessions, or polkit itself: what it has said does not count any more. */

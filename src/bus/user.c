@@ -20,6 +20,8 @@ int user_get(Bus *b, uid_t uid, User **ret) {
         if (!u)
                 return -ENOMEM;
         *u = (User){ .uid = uid, .bus = b, .n_refs = 1 };
+        for (size_t i = 0; i < ELEMENTSOF(u->asked); i++)
+                TAILQ_INIT(&u->asked[i].waiting);
         if (!tsearch(u, &b->user_tree, compare)) {
                 free(u);
                 return -ENOMEM;

@@ -391,6 +391,31 @@ def test_too_many_questions(still, polkit):
     assert failure(bus.end, serials[-1]).name == f"{NAME}.Error.LimitsExceeded"
 
 
+def test_one_user_does_not_use_polkit_up(still, polkit):
+    """The bus lets a connection wait for so many answers, and the daemon has one for all callers. Somebody has an agent
+    that asks for passwords and never gets one."""
+    [sim] = still.sims
+    polkit.decide = lambda q: SILENT if q.interactive else CHALLENGE
+    hogs = [nobody(still), nobody(still)]
+    serials = []
+    for bus in hogs:
+        serials.append([bus.begin(sim.device, f"{NAME}.Dms", "GetIds", "a{sv}", {}, interactive=True) for _ in range(100)])
+        polkit.wait(lambda p: sum(not q.interactive for q in p.questions) == 100 * len(serials))
+        # Behind this, the last answer has been dealt with.
+        assert failure(bus.call, sim.device, DEVICE, "Cancel", "ssa{sv}", "dms", "get-model", {}).text
+    polkit.wait(lambda p: len(p.held) == 16)
+    other = connect_as(1, still.bus.address)
+    still.connections.append(other)
+    polkit.decide = lambda q: YES
+    assert other.qmi(sim.device, "Dms", "GetIds")["imei"]
+    assert len(polkit.held) == 16
+    # Who leaves makes way for those that wait.
+    hogs[0].close()
+    for serial in serials[1]:
+        assert hogs[1].end(serial)["imei"]
+    assert len(polkit.held) == len(polkit.cancelled) == 16
+
+
 # ---- other doors
 
 
