@@ -2,6 +2,7 @@
 #include "net/net-internal.h"
 
 void net_request_init(NetRequest *q, uint16_t type, uint16_t flags, size_t n_extra) {
+        *q = (NetRequest){}; /* what lies between attributes goes to the kernel, too */
         q->header = mnl_nlmsg_put_header(q->data);
         q->header->nlmsg_type = type;
         q->header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;

@@ -40,7 +40,7 @@ void net_bed_enter(void) {
                         skip("there is no network namespace to be had");
                 become_root(uid, gid);
         }
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
                 skip("there is no mount namespace to be had");
 }
 
