@@ -158,7 +158,7 @@ def stage_valgrind(counts, options):
 def stage_bench(counts, options):
     """what calls, devices and rest cost: printed, not judged"""
     build_plain()
-    for program in ("bench.py", "reliability.py"):
+    for program in ("bench.py", "reliability.py", "hostile.py"):
         status = run("/usr/bin/python3", "-B", f"tests/bench/{program}", *([] if options.long else ["--short"]),
                      env=environment(BUILD_PLAIN))
         counts.add(passed=not status, failed=bool(status))

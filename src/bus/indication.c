@@ -8,7 +8,7 @@
 /* How many of a client wait for polkit at most; those that come then are lost. */
 #define HELD_MAX 64U
 
-#define QUEUED_MAX 4096U /* messages that wait for the bus daemon, beyond which indications are lost */
+#define QUEUED_MAX 512U /* messages that wait for the bus daemon, beyond which indications are lost */
 
 /* A copy, while it is found out what of it its owner may see. */
 struct HeldIndication {

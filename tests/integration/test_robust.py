@@ -2,12 +2,16 @@
 """A broken modem: nothing that it sends harms anything but the request that it was about, and the log says it once."""
 
 import signal
+import socket
+import struct
+import threading
 import time
 
 import pytest
 import qmidtest
 import qmux
 from dbusclient import NAME, DBusError
+from test_trace import Trace
 
 DEVICE = f"{NAME}.Device"
 DRX = {"drx": "t128"}
@@ -179,6 +183,103 @@ def test_flood_of_indications(sim, device, bus, daemon):
         assert bus.qmi(device, "Nas", "GetDrx") == DRX
     for _ in range(500):
         assert bus.wait_signal("SignalInfo").args == ({"lte": {"rssi": -63, "rsrq": -11, "rsrp": -95, "snr": 12.4}},)
+
+
+def test_flood_without_end(world):
+    """As fast as the socket takes them, for one who listens and for nobody. Callers of that modem are served, those of
+    another do not notice, and of each indication it is known whether it was lost."""
+    flooding, other = world.sim(), world.sim()
+    world.start_daemon()
+    listener, bus = world.connect(), world.connect()
+    listener.qmi(flooding.device, "Nas", "RegisterIndications", {"signal_info": True})
+    client = flooding.last_request("nas.register-indications")["client"]
+    block = b"".join(frame(client=c, kind="indication", ident=0x0051, tlvs=[(0x14, b"\xc1\xf5\xa1\xff\x7c\x00")])
+                     for c in (client, 77) * 50)
+    ended, sent = threading.Event(), []
+
+    def flood():
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(qmidtest.TIMEOUT)
+            control.connect(f"{flooding.path}.control")
+            while not ended.is_set() and len(sent) < 200:
+                control.sendall(f"raw-send {block.hex()}\n".encode())
+                sent.append(control.recv(4096))
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        for _ in range(50):
+            assert bus.qmi(flooding.device, "Nas", "GetDrx") == DRX
+            assert bus.qmi(other.device, "Nas", "GetDrx") == DRX
+    finally:
+        ended.set()
+        thread.join()
+    assert sent and all(reply.startswith(b"ok") for reply in sent)
+    assert bus.qmi(flooding.device, "Nas", "GetDrx") == DRX     # comes behind the last of them
+    listener.settle(flooding.device)
+    lost = sum(c.get("lost_indications", 0) for c in bus.call(flooding.device, DEVICE, "ListClients", "a{sv}", {}))
+    assert len(listener.take_signals("SignalInfo")) == 50 * len(sent) - lost
+    assert bus.get(other.device, DEVICE, "State") == bus.get(flooding.device, DEVICE, "State") == "ready"
+
+
+# ---- lengths that lie
+
+LONG = {    # arrays of structs, text, arrays in arrays: by number, and as methods
+    "nas.get-cell-location-info": (3, 0x0043, "Nas", "GetCellLocationInfo"),
+    "nas.get-serving-system": (3, 0x0024, "Nas", "GetServingSystem"),
+    "uim.get-card-status": (11, 0x002F, "Uim", "GetCardStatus"),
+    "uim.get-slot-status": (11, 0x0047, "Uim", "GetSlotStatus"),
+    "dms.get-revision": (2, 0x0023, "Dms", "GetRevision"),
+}
+
+
+def lies(data, begin):
+    """Each byte, and each pair of them, as if it were a length: none, one more, as much as can be said."""
+    for size in (1, 2):
+        for at in range(begin, len(data) - size + 1):
+            value = int.from_bytes(data[at:at + size], "little")
+            for wrong in {0, value + 1, (1 << 8 * size) - 1} - {value}:
+                if wrong < 1 << 8 * size:
+                    yield data[:at] + wrong.to_bytes(size, "little") + data[at + size:]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_lengths_within_a_message(world, name):
+    """Whatever a TLV, a count or a text says, the request is answered: with what can be read, and the rest as bytes."""
+    sim = world.sim(scenario="default", overrides=["@0s timeline off"])
+    world.start_daemon()
+    bus = world.connect()
+    service, ident, interface, member = LONG[name]
+    trace = Trace(bus, sim.device, unmasked=True)
+    expected = bus.qmi(sim.device, interface, member)
+    direction = 0
+    while direction != 1:
+        direction, answer = trace.read_message(service, ident)
+    trace.close()
+    tlvs = qmux.pack_tlvs(answer.tlvs)
+    n = sim.count(name)
+    for wrong in list(lies(tlvs, 7))[::len(tlvs) // 100 + 1]:     # behind the result
+        sim.command(f"drop 1 {name}")
+        asked = bus.begin(sim.device, DEVICE, "Request", "ssa{sv}a{sv}", *name.split("."), {}, {"timeout": 60})
+        n += 1
+        sim.wait_count(name, n)
+        head = qmux.pack(answer._replace(transaction=sim.last_request(name)["transaction"], tlvs=[]), 0x80)
+        raw_send(sim, head[:1] + struct.pack("<H", len(head) - 1 + len(wrong)) + head[3:11]
+                 + struct.pack("<H", len(wrong)) + wrong)
+        result, response = bus.end(asked)
+        assert result == "success" and isinstance(response, dict)
+    assert bus.qmi(sim.device, interface, member) == expected
+
+
+@pytest.mark.parametrize("kind", ["response", "indication"])
+def test_lengths_of_frames(sim, device, bus, daemon, kind):
+    """Of the frame, of the message in it, and of its TLVs; for a client that is there."""
+    client = sim.last_request("nas.get-drx")["client"]
+    whole = frame(client=client, kind=kind, ident=0x0051, tlvs=[(2, b"\0\0\0\0"), (0x14, b"\xc1\xf5\xa1\xff\x7c\x00")])
+    for wrong in lies(whole, 1):
+        raw_send(sim, wrong)
+        assert bus.qmi(device, "Nas", "GetDrx") == DRX
+    assert bus.get(device, DEVICE, "State") == "ready"
 
 
 # ---- it goes and comes back

@@ -4,9 +4,12 @@ then a look at everything that it has left behind, the daemon's memory included.
 
 import contextlib
 import os
+import signal
 import sys
 
 import pytest
+from dbusclient import connect_as
+from polkit import NO, SILENT, Polkit
 
 from qmidtest import NAME, ROOT, DBusError
 from test_socket import Raw
@@ -17,6 +20,7 @@ sys.path.insert(0, str(ROOT / "interfaces"))
 import schema  # noqa: E402
 
 DEVICE = f"{NAME}.Device"
+NOBODY = 65534
 MODEL = "VISIBLE-MODEL-4711"     # that a look finds what is there
 
 
@@ -142,6 +146,46 @@ def ask_raw(bus, device, values):
     raw.close()
 
 
+@contextlib.contextmanager
+def held(pid):
+    """What is sent meanwhile, the daemon finds all at once."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def ask_as_nobody(world, device, texts, values):
+    """Somebody who may not: refused by polkit; leaving while it is asked; gone before it is known who he is."""
+    world.directory.chmod(0o755)
+    with Polkit(world.bus.address, lambda q: NO) as polkit:
+        with connect_as(NOBODY, world.bus.address) as bus:
+            for service, m, request in requests(values):
+                with contextlib.suppress(DBusError):
+                    texts.append(str(bus.qmi(device, schema.camel(service), schema.camel(m.name), request)))
+                try:
+                    bus.call(device, DEVICE, "Request", "ssa{sv}a{sv}", service, m.name, request, {})
+                except DBusError as e:
+                    texts.append(f"{e.name} {e.text}")
+            assert any("polkit denies it" in text for text in texts)
+            polkit.decide = lambda q: SILENT
+            n = len(polkit.take())
+            assert n > 20
+            pin = {"pin": {"id": "pin1", "value": values.digits("a pin that polkit was asked about", 8)}}
+            bus.begin(device, f"{NAME}.Dms", "UimVerifyPin", "a{sv}", pin)
+            polkit.wait(lambda p: p.questions)
+        polkit.wait(lambda p: p.cancelled)
+        texts.append(str(polkit.questions))
+    with held(world.daemon.pid):
+        for n in (1, 300):      # one that waits for nothing, and many that wait for their turn
+            pin = {"pin": {"id": "pin1", "value": values.digits(f"a pin of one who left ({n})", 8)}}
+            with connect_as(NOBODY, world.bus.address) as bus:
+                for _ in range(n):
+                    bus.begin(device, f"{NAME}.Dms", "UimVerifyPin", "a{sv}", pin)
+                bus.bus_call("GetId")
+
+
 def memory(pid):
     """What the process has written to, by its addresses."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
@@ -186,6 +230,10 @@ def test_nothing_is_left_behind(world):
     read_trace()
     ask_raw(bus, device, values)
     read_trace()
+    if os.getuid() == 0:
+        ask_as_nobody(world, device, texts, values)
+        bus.settle(device)
+        read_trace()
     imei = next(v.decode() for v, what in values.used.items() if what == "dms.get-ids.imei")
     assert bus.call(f"/{NAME.replace('.', '/')}", f"{NAME}.Manager", "FindDevice", "sa{sv}", imei, {}) == device
     clients = str(bus.call(device, DEVICE, "ListClients", "a{sv}", {}))
