@@ -108,3 +108,27 @@ def test_shell_scripts_parse():
     assert scripts
     for script in scripts:
         assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
+
+
+def names_of(path):
+    """The tests of a file: functions, or cases by their title."""
+    text = text_of(path)
+    return set(re.findall(r"^(?:def|static void) (test_\w+)\(", text, re.M)) | set(re.findall(r'^@case\("([^"]+)"', text, re.M))
+
+
+def test_every_test_that_security_names_is_there():
+    wrong, n = [], 0
+    for line in text_of(ROOT / "docs" / "security.md").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("|") or len(cells) != 3 or cells[0] in ("threat", "---"):
+            continue
+        for reference in cells[2].rstrip(" |").split("; "):
+            found = re.fullmatch(r"`([\w./-]+)`(?:: (`[^`]+`(?:, `[^`]+`)*))?", reference)
+            path = found and ROOT / "tests" / found[1]
+            if not found or not path.is_file():
+                wrong.append(reference)
+                continue
+            n += 1
+            wrong += [f"{found[1]}: {name}" for name in re.findall(r"`([^`]+)`", found[2] or "")
+                      if name not in names_of(path)]
+    assert not wrong and n > 40
