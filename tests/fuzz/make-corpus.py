@@ -64,7 +64,7 @@ def mux_inputs():
 
 
 def restore_inputs():
-    """What a daemon leaves of a device (src/modem/place.c, src/modem/device.c, src/mux/save.c, src/bus/save.c)."""
+    """What a daemon leaves of a device (src/modem/place.c, device.c and link.c, src/mux/save.c, src/bus/save.c)."""
     def number(value, n_bytes):
         return value.to_bytes(n_bytes, 'little')
 
@@ -82,13 +82,16 @@ def restore_inputs():
         return part(number(10 + key, 4), number(service, 2), bytes([ident, lingering, shared, stale]), number(5, 8),
                     number(1 << 50, 8), part(registrations), part(started), part(transactions))
 
+    qmap = b'\3' + number(32, 4) + number(1500, 4) + number(0, 8)
+    link = part(b'\1\3', qmap, qmap, b'\1\0')
+
     def device(*clients, ready=1):
         place = b''.join(map(text, ('usb_1', 'unix:/nowhere/at-all', 'qmi_wwan', 'pci-0', '/sys/usb', 'wwan0', '')))
-        place += number(0x1199, 2) + number(0x9071, 2) + b'\x08' + number(0, 4) + b'\0\0'
+        place += number(0x1199, 2) + number(0x9071, 2) + b'\x08' + number(0, 4) + b'\0\0\1\3'
         facts = b''.join(map(text, ('Sierra', 'EM7455', '1.0', '')))
         services = part(*(number(i, 2) + number(1, 2) + number(9, 2) for i in (0, 1, 2, 3, 11, 16)))
-        mux = part(bytes([ready, 0]), number(300, 2), b'\x07', number(20, 4), number(0, 8) * 9, services, part(*clients))
-        return part(place, facts, mux)
+        mux = part(bytes([ready, ready, 0]), number(300, 2), b'\x07', number(20, 4), number(0, 8) * 9, services, part(*clients))
+        return part(place, facts, mux, link)
 
     def of_bus(key, serial, owner=':1.5', uid=0, implicit=0, persist=0, socket=0):
         return number(10 + key, 4) + number(serial, 8) + text(owner) + number(uid, 4) + bytes([implicit, persist, socket]) + bytes(8)
