@@ -124,8 +124,8 @@ def connect_as(uid, address, groups=()):
 class Bus:
     """One connection to a bus; as many as there are callers."""
 
-    def __init__(self, address):
-        self.connection = open_dbus_connection(address, enable_fds=True, auth_timeout=TIMEOUT)
+    def __init__(self, address, connection=None):
+        self.connection = connection or open_dbus_connection(address, enable_fds=True, auth_timeout=TIMEOUT)
         self.signals = collections.deque()
         self.rules = set()
         self.replies = {}

@@ -22,6 +22,8 @@ MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcse
 # Programs that use the same ports, for the tests of how qmid gets on with them, and one that it gives name servers to.
 # Nothing starts them but a test.
 NEIGHBOURS = ["libqmi-proxy", "libqmi-utils", "modemmanager", "systemd-resolved"]
+# Who decides who may do what, and who knows of sessions, where this machine has not got them.
+AUTHORITIES = ["polkitd", "libpam-systemd"]
 
 # Services of the host that only cost time here, or cannot work: there is no clock, disk or seat.
 MASKED = """
@@ -78,6 +80,7 @@ class Image:
         self.initrd = self.state / "initrd"
         self.base = self.state / "base"
         self.neighbours = self.state / "neighbours"
+        self.authorities = self.state / "authorities"
         self.kernel_package = kernel_package
 
     def make(self):
@@ -89,13 +92,15 @@ class Image:
         self._once("packages", self._fetch)
         self._once("vmlinux", self._unpack_kernel)
         self._once("modules", self._select_modules)
-        missing = self._fetch_neighbours()
+        missing = {"neighbours": self._fetch_more("neighbours", NEIGHBOURS, NEIGHBOURS),
+                   "authorities": self._fetch_more("authorities", AUTHORITIES)}
         # These change with the checkout, and are quick.
         self._make_initrd()
         self._make_base()
         # Where there is no network the tests of them are skipped; this tells them why.
-        if missing:
-            (self.base / "neighbours-missing").write_text(missing)
+        for name, reason in missing.items():
+            if reason:
+                (self.base / f"{name}-missing").write_text(reason)
 
     def _once(self, name, make):
         """A folder or file appears under its name when it is whole."""
@@ -130,22 +135,23 @@ class Image:
         unpack(archives, folder)
         shutil.rmtree(archives)
 
-    def _fetch_neighbours(self):
-        """Why they cannot be had; None if they can."""
+    def _fetch_more(self, name, packages, always=()):
+        """Why these packages cannot be had; None if they can. `always`: those that this machine's own do not do for."""
         try:
-            self._once("neighbours", self._unpack_neighbours)
+            self._once(name, lambda folder: self._unpack_more(folder, packages, always))
         except subprocess.CalledProcessError as e:
-            return f"cannot fetch {' '.join(NEIGHBOURS)}: {reason_of(e)}"
+            return f"cannot fetch {' '.join(packages)}: {reason_of(e)}"
         return None
 
-    def _unpack_neighbours(self, folder):
+    def _unpack_more(self, folder, packages, always):
         """With all that this machine lacks to run them."""
-        archives = self.state / "neighbours.archives"
+        archives = folder.with_suffix(".archives")
         shutil.rmtree(archives, ignore_errors=True)
         archives.mkdir()
-        plan = run("apt-get", "install", "--simulate", "--no-install-recommends", *NEIGHBOURS)
-        lacking = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
-        run("apt-get", "download", *{*NEIGHBOURS, *lacking}, cwd=archives)
+        plan = run("apt-get", "install", "--simulate", "--no-install-recommends", *packages)
+        lacking = {*always, *(line.split()[1] for line in plan.splitlines() if line.startswith("Inst "))}
+        if lacking:
+            run("apt-get", "download", *lacking, cwd=archives)
         folder.mkdir()
         unpack(archives, folder)
         merge_usr(folder)
@@ -240,8 +246,9 @@ class Image:
     def _make_base(self):
         shutil.rmtree(self.base, ignore_errors=True)
         shutil.copytree(self.state / "modules/lib/modules", self.base / "usr/lib/modules")
-        if self.neighbours.exists():
-            shutil.copytree(self.neighbours, self.base, symlinks=True, dirs_exist_ok=True)
+        for more in (self.neighbours, self.authorities):
+            if more.exists():
+                shutil.copytree(more, self.base, symlinks=True, dirs_exist_ok=True)
         for name in ("bin", "sbin"):
             (self.base / "usr" / name).mkdir(exist_ok=True)
         shutil.copy(self._kmod(), self.base / "usr/bin/kmod")
@@ -253,8 +260,12 @@ class Image:
         units.mkdir(parents=True, exist_ok=True)
         for name in ("vm.target", "vm-test.service"):
             shutil.copy(HERE / "units" / name, units)
-        (units / "systemd-sysusers.service.d").mkdir()
-        shutil.copy(HERE / "units/sysusers.conf", units / "systemd-sysusers.service.d")
+        for service, name in (("systemd-sysusers", "sysusers.conf"), ("qmid", "refusals.conf")):
+            (units / f"{service}.service.d").mkdir()
+            shutil.copy(HERE / "units" / name, units / f"{service}.service.d")
+        # The kernel tells of system calls that are refused; nobody wants to know of each service that starts.
+        (self.base / "etc/systemd/journald.conf.d").mkdir()
+        (self.base / "etc/systemd/journald.conf.d/vm.conf").write_text("[Journal]\nAudit=no\n")
         for name in MASKED:
             (units / name).symlink_to("/dev/null")
         # The host's disks, consoles and seats are not the guest's.

@@ -32,7 +32,7 @@ SKIPPED = 77
 # them; whatever fails ends the machine.
 KERNEL_ARGUMENTS = """
     console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on
-    usbcore.old_scheme_first=1 nowatchdog apparmor=0 selinux=0 audit=0 net.ifnames=0 systemd.unit=vm.target systemd.show_status=0 systemd.log_target=kmsg
+    usbcore.old_scheme_first=1 nowatchdog apparmor=0 selinux=0 net.ifnames=0 systemd.unit=vm.target systemd.show_status=0 systemd.log_target=kmsg
     systemd.machine_id=0123456789abcdef0123456789abcdef
 """.split()
 

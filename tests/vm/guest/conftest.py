@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from denials import Denials, settle
 from modem import Modem
 from service_manager import Journal, ServiceManager
 from udev import GROUP_KERNEL, Monitor
@@ -56,6 +57,22 @@ def kept():
 @pytest.fixture(scope="session", autouse=True)
 def virtual_usb():
     subprocess.run(["modprobe", "vhci-hcd"], check=True)
+
+
+@pytest.fixture(scope="session")
+def denials():
+    """What the cage has refused since the last look."""
+    denials = Denials()
+    yield denials
+    settle()
+    assert not denials.take()
+
+
+@pytest.fixture(autouse=True)
+def no_denials(denials):
+    """After every test. What the journal has a little later is the next one's."""
+    yield
+    assert not denials.take()
 
 
 @pytest.fixture(scope="module")
