@@ -196,7 +196,7 @@ static int restore_device(Manager *m, Unpacker *u, bool clean, bool same_bus) {
                 managed_free(d);
                 return r;
         }
-        r = bus_restore(m->bus, d->device, &bus_part, same_bus);
+        r = bus_restore(m->bus, d->device, &bus_part, same_bus, !clean);
         if (r >= 0)
                 r = unpack_end(&bus_part);
         if (r < 0)

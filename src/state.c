@@ -10,7 +10,7 @@
 
 /* To be changed with whatever changes the meaning of the bytes: those of another version are discarded, and
  * with them what callers hold. */
-#define STATE_FORMAT 4U
+#define STATE_FORMAT 5U
 #define STATE_NAME   "state"
 
 typedef struct Passed {

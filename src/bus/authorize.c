@@ -12,10 +12,17 @@
 
 void access_target_names(const AccessTarget *t, AccessNames *ret) {
         static const char *const doors[_DOOR_MAX] = {
-                [DOOR_FIND_DEVICE] = "FindDevice",   [DOOR_OPEN_TRACE] = "OpenTrace",
-                [DOOR_INHIBIT] = "Inhibit",          [DOOR_CLAIM] = "Claim",
-                [DOOR_RELEASE] = "Release",          [DOOR_OPEN_SOCKET] = "OpenSocket",
-                [DOOR_LIST_CLIENTS] = "ListClients", [DOOR_SET_LINK_LAYER] = "SetLinkLayer",
+                [DOOR_FIND_DEVICE] = "FindDevice",
+                [DOOR_OPEN_TRACE] = "OpenTrace",
+                [DOOR_INHIBIT] = "Inhibit",
+                [DOOR_CLAIM] = "Claim",
+                [DOOR_RELEASE] = "Release",
+                [DOOR_OPEN_SOCKET] = "OpenSocket",
+                [DOOR_LIST_CLIENTS] = "ListClients",
+                [DOOR_SET_LINK_LAYER] = "SetLinkLayer",
+                [DOOR_CONNECT] = "Connect",
+                [DOOR_DISCONNECT] = "Disconnect",
+                [DOOR_DISCONNECT_ALL] = "DisconnectAll",
         };
         uint16_t vendor = mux_get_vendor(device_get_mux(t->device->device));
         const SchemaService *s =

@@ -31,8 +31,8 @@ static void bus_device_publish_services(BusDevice *d) {
         size_t n_added = 0, n_removed = 0;
         int r = 0;
 
-        added = calloc(schema_n_services + 1U, sizeof(char *));
-        removed = calloc(schema_n_services + 1U, sizeof(char *));
+        added = calloc(schema_n_services + 2U, sizeof(char *));
+        removed = calloc(schema_n_services + 2U, sizeof(char *));
         if (!added || !removed) {
                 log_oom();
                 return;
@@ -50,12 +50,33 @@ static void bus_device_publish_services(BusDevice *d) {
                         removed[n_removed++] = (char *) (uintptr_t) schema_string(s->interface);
                 d->published[i] = has;
         }
+        if (data_is_served(d) != d->data_published) {
+                d->data_published = !d->data_published;
+                if (d->data_published)
+                        added[n_added++] = (char *) (uintptr_t) DATA_INTERFACE;
+                else
+                        removed[n_removed++] = (char *) (uintptr_t) DATA_INTERFACE;
+                d->max_sessions = data_get_max_sessions(d);
+        }
         if (n_added > 0)
                 r = sd_bus_emit_interfaces_added_strv(d->bus->bus, d->path, added);
         if (r >= 0 && n_removed > 0)
                 r = sd_bus_emit_interfaces_removed_strv(d->bus->bus, d->path, removed);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot announce its services", device_get_name(d->device));
+}
+
+/* The link layer has changed, of which they depend. */
+static void bus_device_publish_max_sessions(BusDevice *d) {
+        uint32_t n = data_get_max_sessions(d);
+        int r;
+
+        if (!d->data_published || n == d->max_sessions)
+                return;
+        d->max_sessions = n;
+        r = sd_bus_emit_properties_changed(d->bus->bus, d->path, DATA_INTERFACE, "MaxSessions", NULL);
+        if (r < 0)
+                log_warning_errno(r, "%s: cannot announce a change", device_get_name(d->device));
 }
 
 int bus_add_device(Bus *b, Device *device) {
@@ -69,7 +90,9 @@ int bus_add_device(Bus *b, Device *device) {
         d->device = device;
         d->object.device = d;
         LIST_INIT(&d->clients);
+        LIST_INIT(&d->sessions);
         TAILQ_INIT(&d->calls);
+        TAILQ_INIT(&d->session_calls);
         LIST_INIT(&d->traces);
         LIST_INIT(&d->inhibitors);
         d->published = calloc(schema_n_services, sizeof(bool));
@@ -107,6 +130,9 @@ void bus_remove_device(Bus *b, Device *device) {
         bus_forget_grants(b); /* another one may lie where it lay */
         bus_calls_fail(d, NULL, b->detached ? NULL : &gone);
         bus_link_fail(d, b->detached ? NULL : &gone);
+        session_calls_fail(d, b->detached ? NULL : &gone);
+        while (!LIST_EMPTY(&d->sessions))
+                bus_session_lose_device(LIST_FIRST(&d->sessions));
         while (!LIST_EMPTY(&d->clients))
                 bus_client_remove(LIST_FIRST(&d->clients), &gone, gone.message);
         while (!LIST_EMPTY(&d->traces))
@@ -132,6 +158,8 @@ void bus_device_changed(Bus *b, Device *device, unsigned changes) {
                 properties[n++] = "State";
                 properties[n++] = "StateReason";
         }
+        if (changes & DEVICE_CHANGE_LINK)
+                bus_device_publish_max_sessions(d);
         if (changes & DEVICE_CHANGE_MODEL) {
                 properties[n++] = "Manufacturer";
                 properties[n++] = "Model";

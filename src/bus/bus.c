@@ -177,7 +177,8 @@ uint64_t bus_get_last_call_usec(Bus *b) {
 bool bus_device_is_held(Bus *b, Device *device) {
         const BusDevice *d = bus_find_device(b, device);
 
-        return d && (!LIST_EMPTY(&d->clients) || !LIST_EMPTY(&d->traces) || !LIST_EMPTY(&d->inhibitors));
+        return d && (!LIST_EMPTY(&d->clients) || !LIST_EMPTY(&d->sessions) || !LIST_EMPTY(&d->traces) ||
+                     !LIST_EMPTY(&d->inhibitors));
 }
 
 void bus_changed(Bus *b, bool now) {
@@ -283,7 +284,12 @@ void bus_check_owners(Bus *b, uint64_t timeout_usec) {
 }
 
 void bus_fail_calls(Bus *b, const char *reason) {
+        static const SessionEnd end = {
+                .kind = SESSION_END_RESTART,
+                .text = "the service was restarted before it was connected",
+        };
         sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(QMID_ERROR_DEVICE_GONE, reason);
+        BusSession *s, *next_session;
         BusClient *c, *next;
         Caller *caller;
         BusDevice *d;
@@ -300,6 +306,12 @@ void bus_fail_calls(Bus *b, const char *reason) {
                 }
                 bus_calls_fail(d, NULL, &error);
                 bus_link_fail(d, &error);
+                session_calls_fail(d, &error);
+                for (s = LIST_FIRST(&d->sessions); s; s = next_session) {
+                        next_session = LIST_NEXT(s, of_device);
+                        if (bus_session_get_state(s) == SESSION_CONNECTING) /* its caller was told no */
+                                bus_session_end(s, &end);
+                }
         }
         bus_rest_sockets(b, true);
 }

@@ -48,7 +48,7 @@ bool bus_modem_manager_runs(Bus *b);
 /* Whether somebody holds something, and when the last call came (CLOCK_MONOTONIC; 0: none yet). */
 bool bus_is_in_use(Bus *b);
 uint64_t bus_get_last_call_usec(Bus *b);
-/* The same for a device: clients, traces, inhibitors. */
+/* The same for a device: clients, sessions, traces, inhibitors. */
 bool bus_device_is_held(Bus *b, Device *d);
 
 /* ---- the end ---- */
@@ -74,14 +74,15 @@ void bus_detach(Bus *b);
 
 /* Changes with every start of the bus; unique names begin anew then. */
 const char *bus_get_id(Bus *b);
-/* The part that belongs to no device: the number of the last client. */
+/* The part that belongs to no device: the numbers of the last client and session. */
 int bus_save_common(Bus *b, Packer *p);
 int bus_restore_common(Bus *b, Unpacker *u);
-/* The clients of a device and its inhibitors, with their owners. 0, -ENOMEM. */
+/* The clients of a device, its sessions and inhibitors, with their owners. 0, -ENOMEM. */
 int bus_save(Bus *b, Device *d, Packer *p);
-/* `same_bus`: names of connections mean what they meant. Otherwise persistent clients become nobody's, and
- * the rest is left to mux_release_orphans(). 0, -EBADMSG, -ENOMEM. */
-int bus_restore(Bus *b, Device *d, Unpacker *u, bool same_bus);
+/* `same_bus`: names of connections mean what they meant. Otherwise persistent clients and sessions become
+ * nobody's, other sessions end, and the rest is left to mux_release_orphans(). `crashed`: as of
+ * mux_restore(). 0, -EBADMSG, -ENOMEM. */
+int bus_restore(Bus *b, Device *d, Unpacker *u, bool same_bus, bool crashed);
 /* Waits until the bus has said which of the owners are still there, `timeout_usec` at most; cleans up after
  * the others. */
 void bus_check_owners(Bus *b, uint64_t timeout_usec);

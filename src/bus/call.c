@@ -458,7 +458,8 @@ static int call_send(BusCall *c, Client *client, const CallSpec *spec, const cha
         Mux *mux = device_get_mux(c->device->device);
         int r;
 
-        r = request_new(&c->request, client, c->client ? &c->caller->owner : mux_get_owner(mux),
+        r = request_new(&c->request, client,
+                        c->client ? bus_client_get_owner(c->client) : mux_get_owner(mux),
                         &(RequestSpec){
                                 .message = spec->message,
                                 .schema = spec->schema,

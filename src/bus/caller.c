@@ -45,6 +45,8 @@ static int caller_new(Bus *b, const char *name, Caller **ret) {
         STAILQ_INIT(&c->waiting);
         TAILQ_INIT(&c->calls);
         LIST_INIT(&c->clients);
+        LIST_INIT(&c->sessions);
+        TAILQ_INIT(&c->session_calls);
         LIST_INIT(&c->traces);
         LIST_INIT(&c->inhibitors);
         TAILQ_INIT(&c->checks);
@@ -128,7 +130,7 @@ int caller_handle(Bus *b, sd_bus_message *m, sd_bus_message_handler_t handler, s
         if (!streq(path, QMID_ROOT_PATH)) {
                 if (!bus_find_object(b, path, &o))
                         return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE,
-                                                 "%s: no such device or client", path);
+                                                 "%s: no such device, client or session", path);
                 userdata = o;
         }
         r = sd_bus_message_rewind(m, true);
@@ -396,6 +398,8 @@ Caller *caller_free(Caller *c) {
         }
         bus_checks_drop(c);
         bus_calls_drop(c);
+        session_calls_drop(c);
+        bus_sessions_disown(c);
         while (!LIST_EMPTY(&c->traces))
                 bus_trace_close(LIST_FIRST(&c->traces));
         while (!LIST_EMPTY(&c->inhibitors))

@@ -175,7 +175,7 @@ void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t servic
 
 static bool is_idle(const BusClient *c) {
         if (!c->client || client_get_state(c->client) != CLIENT_READY || c->n_calls > 0 || c->open ||
-            c->socket)
+            c->socket || c->session)
                 return false;
         return c->caller ? c->implicit && client_is_plain(c->client) : c->persist;
 }

@@ -21,7 +21,9 @@ static int get_client_id(sd_bus *bus, const char *path, const char *interface, c
 }
 
 static const char *owner_name(const BusClient *c) {
-        return c->caller ? c->caller->name : "";
+        const Caller *owner = c->session ? c->session->caller : c->caller;
+
+        return owner ? owner->name : "";
 }
 
 static int get_owner(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -63,6 +65,10 @@ static int begin(sd_bus_message *m, BusClient *c, sd_bus_message_handler_t handl
         r = bus_read_no_options(m, error);
         if (r < 0)
                 return r;
+        if (c->session)
+                return sd_bus_error_setf(error, QMID_ERROR_NOT_OWNER,
+                                         "%s belongs to %s, and is looked after by its methods", c->path,
+                                         c->session->path);
         r = bus_client_check(c, caller, error);
         if (r > 0)
                 r = bus_require_access(m, handler, caller, &target, ACCESS_CLIENTS, error);

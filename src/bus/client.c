@@ -75,10 +75,14 @@ void bus_client_set(BusClient *c, Client *client) {
 const Owner *bus_client_get_owner(const BusClient *c) {
         const Caller *owner = bus_client_get_listener(c);
 
+        if (c->session)
+                return session_get_owner(c->session->session);
         return owner ? &owner->owner : &c->device->bus->nobody;
 }
 
 Caller *bus_client_get_listener(const BusClient *c) {
+        if (c->session)
+                return c->session->caller;
         return c->caller ? c->caller : c->holder;
 }
 
@@ -86,7 +90,7 @@ const char *bus_client_signal_path(BusClient *c) {
         return c->implicit ? c->device->path : c->path;
 }
 
-static void client_emit_changed(BusClient *c, const char *property) {
+void bus_client_emit_changed(BusClient *c, const char *property) {
         int r;
 
         if (!c->published)
@@ -99,12 +103,13 @@ static void client_emit_changed(BusClient *c, const char *property) {
 
 /* To its owner, and to nobody else. `types` and what follows: as of sd_bus_message_append(). */
 static int client_tell(BusClient *c, const char *member, const char *types, ...) {
+        const Caller *owner = c->session ? c->session->caller : c->caller;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         sd_bus *bus = c->device->bus->bus;
         va_list ap;
         int r;
 
-        if (!c->caller || !c->published)
+        if (!owner || !c->published)
                 return 0;
         r = sd_bus_message_new_signal(bus, &m, c->path, QMID_BUS_NAME ".Client", member);
         if (r < 0)
@@ -113,7 +118,7 @@ static int client_tell(BusClient *c, const char *member, const char *types, ...)
         r = sd_bus_message_appendv(m, types, ap);
         va_end(ap);
         if (r >= 0)
-                r = sd_bus_message_set_destination(m, c->caller->name);
+                r = sd_bus_message_set_destination(m, owner->name);
         return r < 0 ? r : sd_bus_send(bus, m, NULL);
 }
 
@@ -124,7 +129,7 @@ static void client_set_losing(BusClient *c, bool losing) {
         if (c->losing == losing)
                 return;
         c->losing = losing;
-        client_emit_changed(c, "LostIndications");
+        bus_client_emit_changed(c, "LostIndications");
 }
 
 void bus_client_count_lost(BusClient *c) {
@@ -185,15 +190,17 @@ static void on_allocated(Client *client, int error, void *userdata) {
         bus_client_remove(c, &e, NULL);
 }
 
-static void on_indication(Client *client, const QmiMessage *m, bool broadcast, void *userdata) {
-        BusClient *c = userdata;
-
+void bus_client_hear(BusClient *c, const QmiMessage *m) {
         if (c->socket)
                 bus_socket_emit_indication(c->socket, m);
         else if (bus_client_get_listener(c))
                 bus_indication_emit(c, m);
         else
                 bus_client_count_lost(c);
+}
+
+static void on_indication(Client *client, const QmiMessage *m, bool broadcast, void *userdata) {
+        bus_client_hear(userdata, m);
 }
 
 static void on_ended(Client *client, const char *reason, void *userdata) {
@@ -207,7 +214,7 @@ static void on_replaced(Client *client, void *userdata) {
         BusClient *c = userdata;
         int r;
 
-        client_emit_changed(c, "ClientId");
+        bus_client_emit_changed(c, "ClientId");
         r = client_tell(c, "Replaced", "");
         if (r < 0)
                 log_warning_errno(r, "%s: cannot tell that it was replaced", c->path);
@@ -323,7 +330,8 @@ void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reas
         if (r < 0)
                 log_warning_errno(r, "%s: cannot tell that it is gone", c->path);
 
-        (void) client_release(c->client, bus_client_get_owner(c));
+        if (!c->session)
+                (void) client_release(c->client, bus_client_get_owner(c));
         bus_client_free(c);
         bus_changed(b, false);
 }
@@ -331,6 +339,8 @@ void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reas
 /* ---- whose it is ---- */
 
 int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error) {
+        if (c->session)
+                return bus_session_check(c->session, caller, error);
         if (c->caller == caller)
                 return 0;
         if (c->caller)
@@ -346,7 +356,7 @@ int bus_client_check(BusClient *c, Caller *caller, sd_bus_error *error) {
 int bus_client_hold(BusClient *c, Caller *caller) {
         int r;
 
-        if (c->caller)
+        if (c->caller || c->session)
                 return 0;
         if (!c->holder) {
                 r = client_set_owner(c->client, &c->device->bus->nobody, &caller->owner);
@@ -387,7 +397,7 @@ int bus_client_claim(BusClient *c, Caller *caller, sd_bus_error *error) {
         c->caller = caller;
         LIST_INSERT_HEAD(&caller->clients, c, of_caller);
         bus_changed(c->device->bus, true);
-        client_emit_changed(c, "Owner");
+        bus_client_emit_changed(c, "Owner");
         return 0;
 }
 
@@ -402,5 +412,5 @@ void bus_client_disown(BusClient *c) {
         LIST_REMOVE(c, of_caller);
         c->caller = NULL;
         bus_changed(c->device->bus, false);
-        client_emit_changed(c, "Owner");
+        bus_client_emit_changed(c, "Owner");
 }

@@ -62,32 +62,43 @@ static void append_fields(char *text, size_t size, const SchemaField *field, con
                 append(text, size, ", %s %" PRIu64, name, u);
 }
 
-int bus_error_set_qmi(sd_bus_error *error, const char *what, uint16_t code, const SchemaMessage *schema,
-                      const Value *dict) {
+#define QMI_ERROR_NAME_MAX 96U
+
+/* "org.qmid1.Error.Qmi.NoEffect" */
+static void make_qmi_name(uint16_t code, char name[static QMI_ERROR_NAME_MAX]) {
         const char *symbol = schema_error_symbol(code);
-        char name[96], words[64], text[512];
         bool upper = true;
         size_t n;
 
-        if (symbol) {
-                n = (size_t) snprintf(name, sizeof(name), QMID_ERROR_QMI_PREFIX);
-                for (const char *p = symbol; *p && n < sizeof(name) - 1; p++) {
-                        if (*p == '_') {
-                                upper = true;
-                                continue;
-                        }
-                        name[n++] = upper ? (char) toupper((unsigned char) *p) : *p;
-                        upper = false;
+        if (!symbol) {
+                snprintf(name, QMI_ERROR_NAME_MAX, QMID_ERROR_QMI_PREFIX "Code%u", code);
+                return;
+        }
+        n = (size_t) snprintf(name, QMI_ERROR_NAME_MAX, QMID_ERROR_QMI_PREFIX);
+        for (const char *p = symbol; *p && n < QMI_ERROR_NAME_MAX - 1; p++) {
+                if (*p == '_') {
+                        upper = true;
+                        continue;
                 }
-                name[n] = '\0';
+                name[n++] = upper ? (char) toupper((unsigned char) *p) : *p;
+                upper = false;
+        }
+        name[n] = '\0';
+}
+
+int bus_error_set_qmi(sd_bus_error *error, const char *what, uint16_t code, const SchemaMessage *schema,
+                      const Value *dict) {
+        const char *symbol = schema_error_symbol(code);
+        char name[QMI_ERROR_NAME_MAX], words[64], text[512];
+
+        make_qmi_name(code, name);
+        if (symbol) {
                 snprintf(words, sizeof(words), "%s", symbol);
                 for (char *p = words; *p; p++)
                         if (*p == '_')
                                 *p = ' ';
-        } else {
-                snprintf(name, sizeof(name), QMID_ERROR_QMI_PREFIX "Code%u", code);
+        } else
                 snprintf(words, sizeof(words), "unknown QMI error %u", code);
-        }
 
         snprintf(text, sizeof(text), "%s: the modem answered: %s", what, words);
         if (schema && dict)
@@ -125,6 +136,30 @@ int bus_error_set_outcome(sd_bus_error *error, const char *what, const RequestOu
                 break;
         }
         return sd_bus_error_set_errno(error, EINVAL);
+}
+
+/* Of what has no QMI error: by what became of it. */
+static const char *session_error_name(const SessionEnd *end) {
+        if (end->kind == SESSION_END_LINK_LAYER)
+                return end->error == -ENOBUFS ? QMID_ERROR_LIMITS_EXCEEDED : QMID_ERROR_LINK_LAYER;
+        if (end->kind == SESSION_END_REQUESTED)
+                return QMID_ERROR_QMI_PREFIX "Aborted";
+        if (end->error == -ENOMEM)
+                return SD_BUS_ERROR_NO_MEMORY;
+        if (end->error == -ENODEV)
+                return QMID_ERROR_DEVICE_GONE;
+        if (end->error == -ETIMEDOUT)
+                return QMID_ERROR_TIMEOUT;
+        return QMID_ERROR_QMI_PREFIX "CallFailed";
+}
+
+int bus_error_set_session(sd_bus_error *error, const SessionEnd *end) {
+        char name[QMI_ERROR_NAME_MAX];
+
+        if (end->error <= 0)
+                return sd_bus_error_set(error, session_error_name(end), end->text);
+        make_qmi_name((uint16_t) end->error, name);
+        return sd_bus_error_set(error, name, end->text);
 }
 
 int bus_error_set_not_ready(sd_bus_error *error, Mux *m) {

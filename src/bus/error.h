@@ -3,6 +3,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "modem/session.h"
 #include "mux/mux.h"
 #include "qmi/value.h"
 
@@ -31,6 +32,9 @@ int bus_error_prefix(sd_bus_error *error, const char *key);
  * sentence, text and bytes never do. */
 int bus_error_set_qmi(sd_bus_error *error, const char *what, uint16_t code, const SchemaMessage *schema,
                       const Value *dict);
+
+/* A session could not begin, or ended before it was connected. */
+int bus_error_set_session(sd_bus_error *error, const SessionEnd *end);
 
 /* Puts behind the text how many tries there were before a code was sent, where the modem does not say. */
 int bus_error_append_tries(sd_bus_error *error, int tries);

@@ -9,6 +9,7 @@
 #include "bus/error.h"
 #include "bus/peer-resolved.h"
 #include "bus/share.h"
+#include "modem/session.h"
 #include "qmi/codec.h"
 
 /* What the files of src/bus/ share. */
@@ -17,7 +18,9 @@ typedef struct User User;
 typedef struct Caller Caller;
 typedef struct BusDevice BusDevice;
 typedef struct BusClient BusClient;
+typedef struct BusSession BusSession;
 typedef struct BusCall BusCall;
+typedef struct SessionCall SessionCall;
 typedef struct BusSocket BusSocket;
 typedef struct BusTrace BusTrace;
 typedef struct BusInhibitor BusInhibitor;
@@ -31,10 +34,11 @@ typedef struct Turns Turns;
 typedef TAILQ_HEAD(BusCallQueue, BusCall) BusCallQueue;
 typedef TAILQ_HEAD(AccessCheckQueue, AccessCheck) AccessCheckQueue;
 
-/* What stands behind a path below /org/qmid1/device: a device, or a client of it. */
+/* What stands behind a path below /org/qmid1/device: a device, or a client or a session of it. */
 typedef struct BusObject {
         BusDevice *device;
-        BusClient *client; /* NULL: the device itself */
+        BusClient *client; /* both NULL: the device itself */
+        BusSession *session;
 } BusObject;
 
 struct Bus {
@@ -52,11 +56,12 @@ struct Bus {
         Turns *turns;
         ServiceFace *faces;    /* one for each row of schema_services[] */
         uint64_t n_clients;    /* names of client objects: counts up, never used twice */
+        uint64_t n_sessions;   /* the same of sessions */
         uint64_t n_inhibitors; /* names of their descriptors */
         Share share;
         unsigned n_calls;         /* that wait for an answer, whatever for */
         unsigned n_large_waiting; /* of those that wait for credentials */
-        unsigned n_held;          /* clients, traces, inhibitors */
+        unsigned n_held;          /* clients, sessions, traces, inhibitors */
         Owner nobody;             /* of persistent clients without an owner */
         gid_t group;              /* whose members pass every class; SUBJECT_NO_GROUP */
         uint64_t n_questions, polkit_generation;
@@ -73,9 +78,13 @@ struct BusDevice {
         char *path;
         size_t n_path;
         bool *published; /* for each row of schema_services[]: its interface is told to be there */
+        bool data_published;
+        uint32_t max_sessions; /* as told */
         Share share;
-        LIST_HEAD(, BusClient) clients; /* the newest first */
-        BusCallQueue calls;             /* in the order in which they came */
+        LIST_HEAD(, BusClient) clients;   /* the newest first */
+        LIST_HEAD(, BusSession) sessions; /* the same */
+        BusCallQueue calls;               /* in the order in which they came */
+        TAILQ_HEAD(, SessionCall) session_calls;
         LIST_HEAD(, BusTrace) traces;
         LIST_HEAD(, BusInhibitor) inhibitors;
         BusLinkCall *link_call; /* the SetLinkLayer that is under way; NULL: none is */
@@ -136,6 +145,8 @@ struct Caller {
         BusCallQueue calls; /* in the order in which they came */
         AccessCheckQueue checks;
         LIST_HEAD(, BusClient) clients;
+        LIST_HEAD(, BusSession) sessions;
+        TAILQ_HEAD(, SessionCall) session_calls;
         LIST_HEAD(, BusTrace) traces;
         LIST_HEAD(, BusInhibitor) inhibitors;
         LIST_ENTRY(Caller) entries;
@@ -151,7 +162,7 @@ int caller_watch(Bus *b);
 /* Asks the bus of each whether it is still there. */
 void callers_check(Bus *b);
 const char *caller_get_program(const Caller *c); /* "" if not known */
-/* It has left the bus: what it holds goes, but for persistent clients. */
+/* It has left the bus: what it holds goes, but for persistent clients and sessions. */
 Caller *caller_free(Caller *c);
 /* Answers what waits for credentials. */
 void caller_fail_waiting(Caller *c, const sd_bus_error *error);
@@ -172,6 +183,9 @@ typedef enum AccessDoor {
         DOOR_OPEN_SOCKET,
         DOOR_LIST_CLIENTS,
         DOOR_SET_LINK_LAYER,
+        DOOR_CONNECT,
+        DOOR_DISCONNECT,
+        DOOR_DISCONNECT_ALL,
         _DOOR_MAX,
 } AccessDoor;
 
@@ -226,8 +240,9 @@ struct BusClient {
         BusDevice *device;
         uint64_t number; /* in the path */
         char *path;
-        Caller *caller; /* its owner; NULL: nobody, it persists */
-        User *user;     /* who made it */
+        BusSession *session; /* that it is part of, whose owner is its own; NULL: none */
+        Caller *caller;      /* its owner; NULL: nobody, it persists, or has a session */
+        User *user;          /* who made it */
         Client *client;
         const SchemaService *service; /* NULL: the schema does not know it */
         bool implicit;                /* allocated at a request; its signals come from the device's path */
@@ -270,13 +285,17 @@ int bus_client_hold(BusClient *c, Caller *caller);
 void bus_client_unhold(BusClient *c, Caller *caller);
 /* It is his from now on, and what the one before him had of it is not any more. */
 int bus_client_claim(BusClient *c, Caller *caller, sd_bus_error *error);
-/* Gives the id back. Calls that are under way on it are answered with `error` (NULL: they are called off,
- * nobody waits for them). `reason`, if not NULL, is told to the owner as Ended. */
+/* Gives the id back, unless it is a session's. Calls that are under way on it are answered with `error`
+ * (NULL: they are called off, nobody waits for them). `reason`, if not NULL, is told to the owner as Ended.
+ */
 void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reason);
 /* Its owner has gone, and its calls with it. */
 void bus_client_disown(BusClient *c);
 /* Who is told of it: its owner, or who holds it; NULL: nobody. */
 Caller *bus_client_get_listener(const BusClient *c);
+void bus_client_emit_changed(BusClient *c, const char *property);
+/* An indication, for whoever is to hear of it. */
+void bus_client_hear(BusClient *c, const QmiMessage *m);
 /* The path that the client's signals come from. */
 const char *bus_client_signal_path(BusClient *c);
 /* An indication that reached nobody, and one that did. */
@@ -290,6 +309,81 @@ int bus_append_clients(BusDevice *d, sd_bus_message *reply, const User *user, bo
 /* The modem has no ids of the service left: who holds how many, behind the text. Those of other users have
  * no name, unless `caller` is trusted. */
 void bus_error_append_holders(sd_bus_error *error, BusDevice *d, uint16_t service, const Caller *caller);
+
+/* ---- session.c: a data session that a caller has */
+
+struct BusSession {
+        BusObject object;
+        BusDevice *device;
+        uint64_t number; /* in the path */
+        char *path;
+        Caller *caller; /* its owner; NULL: nobody, it persists */
+        User *user;     /* who made it */
+        Session *session;
+        bool persist;                            /* outlives its owner */
+        const SessionEnd *end;                   /* that was put to it, in place of its own; NULL: none */
+        BusClient *clients[_SESSION_FAMILY_MAX]; /* the objects of its clients; NULL: none */
+        LIST_ENTRY(BusSession) of_device, of_caller;
+};
+
+/* Begins to connect; the reply to `connect` comes when that is done. */
+int bus_session_connect(BusDevice *d, Caller *caller, sd_bus_message *connect, const SessionOptions *options,
+                        bool persist, sd_bus_error *error);
+/* Of one that was saved: `clients` are the numbers of the objects of its clients; 0: none. */
+typedef struct SavedSession {
+        uint64_t number;
+        bool persist;
+        uint64_t clients[_SESSION_FAMILY_MAX];
+} SavedSession;
+/* 0, or what session_restore() says; -EBADMSG. */
+int bus_session_restore(BusDevice *d, Caller *caller, User *user, const SavedSession *saved, bool crashed,
+                        Unpacker *u);
+/* It goes, with its object. `end`: why; NULL: the session says. */
+void bus_session_end(BusSession *s, const SessionEnd *end);
+/* The same as its device goes. */
+void bus_session_lose_device(BusSession *s);
+/* Those of a caller that has left the bus. */
+void bus_sessions_disown(Caller *caller);
+/* The session of a device with that number: NULL. */
+BusSession *bus_session_find(const BusDevice *d, uint64_t number);
+/* Whether one may use it as its owner does: 0; 1: for those who pass class `clients`; or NotOwner. */
+int bus_session_check(const BusSession *s, const Caller *caller, sd_bus_error *error);
+/* It is his from now on. */
+int bus_session_claim(BusSession *s, Caller *caller, sd_bus_error *error);
+SessionState bus_session_get_state(const BusSession *s);
+const SessionEnd *bus_session_get_end(const BusSession *s);
+
+/* ---- session-call.c: a call that waits for sessions */
+
+typedef enum SessionCallKind {
+        SESSION_CALL_CONNECT,        /* until it is connected, */
+        SESSION_CALL_DISCONNECT,     /* or has ended; */
+        SESSION_CALL_DISCONNECT_ALL, /* until those of the caller have, but for later ones */
+        _SESSION_CALL_KIND_MAX,
+} SessionCallKind;
+
+/* `number`: of the session, or of the last one. */
+int session_call_new(SessionCallKind kind, sd_bus_message *m, Caller *caller, BusDevice *d, uint64_t number,
+                     sd_bus_error *error);
+/* The session is connected; or it is in no list any more. */
+void session_calls_on_connected(const BusSession *s);
+void session_calls_on_ended(const BusSession *s);
+/* Answers all of a device; NULL: nobody waits for it. */
+void session_calls_fail(BusDevice *d, const sd_bus_error *error);
+/* The caller has gone. */
+void session_calls_drop(Caller *caller);
+
+/* ---- data.c, session-object.c */
+
+extern const sd_bus_vtable data_vtable[];
+extern const sd_bus_vtable session_vtable[];
+#define DATA_INTERFACE    QMID_BUS_NAME ".Data"
+#define SESSION_INTERFACE QMID_BUS_NAME ".Session"
+/* Whether the device has that interface. */
+bool data_is_served(const BusDevice *d);
+/* Says NotReady or NoSuchService for a device that has not. */
+int data_refuse(const BusDevice *d, sd_bus_error *error);
+uint32_t data_get_max_sessions(const BusDevice *d);
 
 /* ---- socket.c: a descriptor that carries the messages of a client */
 
@@ -502,6 +596,5 @@ int bus_option_timeout(const Value *options, uint64_t *ret, sd_bus_error *error)
 /* 0 if it is not given. */
 int bus_option_number(const Value *options, const char *key, uint32_t min, uint32_t max, uint32_t *ret,
                       sd_bus_error *error);
-/* Text of 1 to `max` bytes without control characters; NULL if it is not given. Never shown in an error. */
-int bus_option_text(const Value *options, const char *key, size_t max, const char **ret,
-                    sd_bus_error *error);
+/* NULL if it is not given. It points into the message. */
+int bus_option_text(const Value *options, const char *key, const char **ret, sd_bus_error *error);

@@ -15,9 +15,8 @@ static int compare(const void *a, const void *b) {
         return memcmp(left->path, right->path, left->n_path);
 }
 
-/* The number of ".../client/17": decimal, as we write it; 0 for anything else. */
-static uint64_t client_number(const char *rest) {
-        static const char prefix[] = "/client/";
+/* The number of ".../client/17", with that prefix: decimal, as we write it; 0 for anything else. */
+static uint64_t number_of(const char *rest, const char *prefix) {
         uint64_t n = 0;
 
         if (strncmp(rest, prefix, strlen(prefix)) != 0 || rest[strlen(prefix)] == '0')
@@ -33,6 +32,7 @@ static uint64_t client_number(const char *rest) {
 int bus_find_object(Bus *b, const char *path, BusObject **ret) {
         BusDevice key = { .path = (char *) (uintptr_t) path }, **found;
         size_t n_prefix = strlen(QMID_DEVICE_PATH "/");
+        BusSession *s;
         BusClient *c;
 
         if (strncmp(path, QMID_DEVICE_PATH "/", n_prefix) != 0)
@@ -45,18 +45,37 @@ int bus_find_object(Bus *b, const char *path, BusObject **ret) {
                 *ret = &(*found)->object;
                 return 1;
         }
-        c = bus_client_find(b, client_number(path + key.n_path));
+        s = bus_session_find(*found, number_of(path + key.n_path, "/session/"));
+        if (s) {
+                *ret = &s->object;
+                return 1;
+        }
+        c = bus_client_find(b, number_of(path + key.n_path, "/client/"));
         if (!c || !c->published || c->device != *found)
                 return 0;
         *ret = &c->object;
         return 1;
 }
 
+static bool is_device(const BusObject *o) {
+        return !o->client && !o->session;
+}
+
 static int find_device(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                        sd_bus_error *error) {
         BusObject *o;
 
-        if (!bus_find_object(userdata, path, &o) || o->client)
+        if (!bus_find_object(userdata, path, &o) || !is_device(o))
+                return 0;
+        *ret = o;
+        return 1;
+}
+
+static int find_data(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                     sd_bus_error *error) {
+        BusObject *o;
+
+        if (!bus_find_object(userdata, path, &o) || !is_device(o) || !data_is_served(o->device))
                 return 0;
         *ret = o;
         return 1;
@@ -72,9 +91,20 @@ static int find_client(sd_bus *bus, const char *path, const char *interface, voi
         return 1;
 }
 
+static int find_session(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                        sd_bus_error *error) {
+        BusObject *o;
+
+        if (!bus_find_object(userdata, path, &o) || !o->session)
+                return 0;
+        *ret = o;
+        return 1;
+}
+
 static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
         Bus *b = userdata;
         size_t n = 0, i = 0;
+        BusSession *s;
         BusDevice *d;
         BusClient *c;
         char **paths;
@@ -82,6 +112,8 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
         LIST_FOREACH(d, &b->devices, entries) {
                 n++;
                 LIST_FOREACH(c, &d->clients, of_device)
+                        n++;
+                LIST_FOREACH(s, &d->sessions, of_device)
                         n++;
         }
         paths = calloc(n + 1, sizeof(char *));
@@ -92,6 +124,8 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
                 LIST_FOREACH(c, &d->clients, of_device)
                         if (c->published)
                                 paths[i++] = strdup(c->path);
+                LIST_FOREACH(s, &d->sessions, of_device)
+                        paths[i++] = strdup(s->path);
         }
         for (size_t k = 0; k < i; k++)
                 if (!paths[k]) {
@@ -129,11 +163,15 @@ static int on_unserved(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
         if (!bus_find_object(b, path, &o)) {
                 bus_erase_body(m);
-                return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE, "%s: no such device or client",
-                                         path);
+                return sd_bus_error_setf(error, QMID_ERROR_NO_SUCH_DEVICE,
+                                         "%s: no such device, client or session", path);
         }
-        if (!ours || o->client)
+        if (!ours || !is_device(o))
                 return 0;
+        if (streq(interface, DATA_INTERFACE) && !data_is_served(o->device)) {
+                bus_erase_body(m); /* there may be a password in it */
+                return data_refuse(o->device, error);
+        }
         s = schema_service_by_name(interface + strlen(QMID_BUS_NAME "."));
         if (!s || s->id == QMI_SERVICE_CTL || service_is_served(o->device, s))
                 return 0;
@@ -154,8 +192,16 @@ int objects_declare(Bus *b) {
                                        device_vtable, find_device, b);
         if (r < 0)
                 return r;
-        return sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, QMID_BUS_NAME ".Client",
-                                          client_vtable, find_client, b);
+        r = sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, QMID_BUS_NAME ".Client",
+                                       client_vtable, find_client, b);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, DATA_INTERFACE, data_vtable,
+                                       find_data, b);
+        if (r < 0)
+                return r;
+        return sd_bus_add_fallback_vtable(b->bus, NULL, QMID_DEVICE_PATH, SESSION_INTERFACE, session_vtable,
+                                          find_session, b);
 }
 
 int objects_link_device(BusDevice *d) {

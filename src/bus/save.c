@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -7,11 +8,12 @@
 #include "util/pack.h"
 
 /* What callers hold, for the next daemon. The client ids themselves are the mux's to save: here they are
- * keys. */
+ * keys. Those of a session are saved with it. */
 
 /* A client is worth to be kept once its object is known, or will be without anybody's asking for it. */
 static bool is_kept(const BusClient *c) {
-        return c->client && (c->published || c->implicit) && client_get_state(c->client) != CLIENT_ENDED;
+        return c->client && !c->session && (c->published || c->implicit) &&
+               client_get_state(c->client) != CLIENT_ENDED;
 }
 
 static void save_client(const BusClient *c, Packer *p) {
@@ -25,6 +27,19 @@ static void save_client(const BusClient *c, Packer *p) {
         pack_u64(p, c->n_lost);
 }
 
+static void save_session(const BusSession *s, Packer *p) {
+        size_t part = pack_part_begin(p);
+
+        pack_u64(p, s->number);
+        pack_string(p, s->caller ? s->caller->name : "");
+        pack_u32(p, s->user->uid);
+        pack_bool(p, s->persist);
+        for (SessionFamily f = 0; f < _SESSION_FAMILY_MAX; f++)
+                pack_u64(p, s->clients[f] ? s->clients[f]->number : 0);
+        session_save(s->session, p);
+        pack_part_end(p, part);
+}
+
 static void save_inhibitor(const BusInhibitor *i, Packer *p) {
         pack_u64(p, i->number);
         pack_string(p, i->caller->name);
@@ -35,6 +50,7 @@ static void save_inhibitor(const BusInhibitor *i, Packer *p) {
 int bus_save(Bus *b, Device *device, Packer *p) {
         const BusDevice *d = bus_find_device(b, device);
         const BusInhibitor *i;
+        const BusSession *s;
         const BusClient *c;
         uint32_t n = 0;
 
@@ -48,6 +64,14 @@ int bus_save(Bus *b, Device *device, Packer *p) {
                                 save_client(c, p);
         n = 0;
         if (d)
+                LIST_FOREACH(s, &d->sessions, of_device)
+                        n++;
+        pack_u32(p, n);
+        if (d)
+                LIST_FOREACH(s, &d->sessions, of_device)
+                        save_session(s, p);
+        n = 0;
+        if (d)
                 LIST_FOREACH(i, &d->inhibitors, of_device)
                         n++;
         pack_u32(p, n);
@@ -59,16 +83,18 @@ int bus_save(Bus *b, Device *device, Packer *p) {
 
 int bus_save_common(Bus *b, Packer *p) {
         pack_u64(p, b->n_clients);
+        pack_u64(p, b->n_sessions);
         pack_u64(p, b->n_inhibitors);
         return p->error;
 }
 
 int bus_restore_common(Bus *b, Unpacker *u) {
-        uint64_t n_clients = unpack_u64(u), n_inhibitors = unpack_u64(u);
+        uint64_t n_clients = unpack_u64(u), n_sessions = unpack_u64(u), n_inhibitors = unpack_u64(u);
 
         if (u->error < 0)
                 return u->error;
         b->n_clients = MAX(b->n_clients, n_clients);
+        b->n_sessions = MAX(b->n_sessions, n_sessions);
         b->n_inhibitors = MAX(b->n_inhibitors, n_inhibitors);
         return 0;
 }
@@ -155,6 +181,55 @@ static int restore_client(BusDevice *d, const SavedClient *s, bool same_bus, Bus
         return 0;
 }
 
+static int restore_session(BusDevice *d, Unpacker *u, bool same_bus, bool crashed) {
+        static const SessionEnd end = { .kind = SESSION_END_REQUESTED,
+                                        .text = "its owner has left the bus" };
+        _cleanup_(user_unrefp) User *user = NULL;
+        Caller *caller = NULL;
+        SavedSession s;
+        const char *owner;
+        uid_t uid;
+        int r;
+
+        s.number = unpack_u64(u);
+        owner = unpack_string(u);
+        uid = unpack_u32(u);
+        s.persist = unpack_bool(u);
+        for (SessionFamily f = 0; f < _SESSION_FAMILY_MAX; f++)
+                s.clients[f] = unpack_u64(u);
+        if (u->error < 0 || s.number == 0 || (!*owner && !s.persist) || bus_session_find(d, s.number))
+                return -EBADMSG;
+        r = user_get(d->bus, uid, &user);
+        if (r >= 0 && same_bus && *owner)
+                r = caller_restore(d->bus, owner, &caller);
+        if (r < 0)
+                return r;
+        r = bus_session_restore(d, caller, user, &s, crashed, u);
+        if (r == -EBADMSG || r == -ENOMEM)
+                return r;
+        if (r < 0) { /* its clients are nobody's, and go */
+                log_warning_errno(r, "%s: session %" PRIu64 " cannot go on", d->path, s.number);
+                return 0;
+        }
+        if (!caller && !s.persist) /* what it has set on this machine goes with it */
+                bus_session_end(bus_session_find(d, s.number), &end);
+        return unpack_end(u);
+}
+
+static int restore_sessions(BusDevice *d, Unpacker *u, bool same_bus, bool crashed) {
+        uint32_t n = unpack_u32(u);
+        int r;
+
+        for (uint32_t i = 0; i < n && u->error >= 0; i++) {
+                Unpacker part = unpack_part(u);
+
+                r = restore_session(d, &part, same_bus, crashed);
+                if (r < 0)
+                        return r;
+        }
+        return u->error;
+}
+
 static int restore_inhibitor(BusDevice *d, Unpacker *u, bool same_bus) {
         uint64_t number = unpack_u64(u);
         const char *owner = unpack_string(u);
@@ -183,7 +258,7 @@ static int restore_inhibitor(BusDevice *d, Unpacker *u, bool same_bus) {
         return r;
 }
 
-static int restore(BusDevice *d, Unpacker *u, bool same_bus) {
+static int restore(BusDevice *d, Unpacker *u, bool same_bus, bool crashed) {
         BusClient *c;
         uint32_t n;
         int r;
@@ -201,6 +276,9 @@ static int restore(BusDevice *d, Unpacker *u, bool same_bus) {
                         return r;
                 restore_socket(d->bus, &s, c);
         }
+        r = restore_sessions(d, u, same_bus, crashed);
+        if (r < 0)
+                return r;
         n = unpack_u32(u);
         for (uint32_t i = 0; i < n && u->error >= 0; i++) {
                 r = restore_inhibitor(d, u, same_bus);
@@ -210,13 +288,16 @@ static int restore(BusDevice *d, Unpacker *u, bool same_bus) {
         return u->error;
 }
 
-int bus_restore(Bus *b, Device *device, Unpacker *u, bool same_bus) {
+int bus_restore(Bus *b, Device *device, Unpacker *u, bool same_bus, bool crashed) {
+        static const SessionEnd lost = { .kind = SESSION_END_RESTART, .text = "nobody knows whose it was" };
         BusDevice *d = bus_find_device(b, device);
         int r;
 
         assert(d);
-        r = restore(d, u, same_bus);
+        r = restore(d, u, same_bus, crashed);
         if (r < 0) { /* rather nobody's than a wrong owner's */
+                while (!LIST_EMPTY(&d->sessions))
+                        bus_session_end(LIST_FIRST(&d->sessions), &lost);
                 while (!LIST_EMPTY(&d->clients))
                         bus_client_remove(LIST_FIRST(&d->clients), NULL, NULL);
                 while (!LIST_EMPTY(&d->inhibitors))

@@ -150,7 +150,7 @@ static int find_service(sd_bus *bus, const char *path, const char *interface, vo
         const ServiceFace *face = userdata;
         BusObject *o;
 
-        if (!bus_find_object(face->bus, path, &o))
+        if (!bus_find_object(face->bus, path, &o) || o->session)
                 return 0;
         if (o->client ? o->client->service != face->service : !service_is_served(o->device, face->service))
                 return 0;

@@ -18,9 +18,10 @@ typedef enum ShareLevel {
 } ShareLevel;
 
 typedef enum ShareResource {
-        SHARE_CALLS,       /* under way */
-        SHARE_BYTES,       /* of the requests of these */
-        SHARE_CLIENTS,     /* client ids */
+        SHARE_CALLS,   /* under way */
+        SHARE_BYTES,   /* of the requests of these */
+        SHARE_CLIENTS, /* client ids */
+        SHARE_SESSIONS,
         SHARE_IMPLICIT,    /* those allocated at a request, of one service of one device */
         SHARE_TRACES,      /* each of which costs a copy of every frame */
         SHARE_DESCRIPTORS, /* traces, sockets, inhibitors */

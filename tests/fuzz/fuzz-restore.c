@@ -53,7 +53,7 @@ static void check_clients(const BusDevice *d) {
         const BusClient *c, *other;
 
         LIST_FOREACH(c, &d->clients, of_device) {
-                must(c->client && (c->caller || c->persist));
+                must(c->client && (c->caller || c->persist || c->session));
                 must(c->user && c->number > 0 && c->number <= d->bus->n_clients);
                 must(client_get_owner(c->client) == bus_client_get_owner(c));
                 LIST_FOREACH(other, &d->clients, of_device)
@@ -100,7 +100,7 @@ static void run(const uint8_t *data, size_t n_data, bool crashed, bool same_bus,
 
                 r = bus_add_device(b, d);
                 must(r >= 0);
-                r = bus_restore(b, d, &bus_part, same_bus);
+                r = bus_restore(b, d, &bus_part, same_bus, crashed);
                 if (r < 0)
                         must(LIST_EMPTY(&LIST_FIRST(&b->devices)->clients));
                 check_clients(LIST_FIRST(&b->devices));

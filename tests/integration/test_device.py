@@ -79,7 +79,7 @@ def test_before_its_modem(each_world):
     added = bus.wait_signal("InterfacesAdded")
     assert (added.path, added.interface) == (ROOT, OBJECT_MANAGER)
     assert added.args[0] == device
-    assert set(added.args[1]) == {f"{NAME}.{s}" for s in ("Dms", "Nas", "Uim", "Wda", "Wds", "Wms")}
+    assert set(added.args[1]) == {f"{NAME}.{s}" for s in ("Data", "Dms", "Nas", "Uim", "Wda", "Wds", "Wms")}
 
     changed = wait_changed(bus, device, State="ready", StateReason="", Manufacturer="QUALCOMM INCORPORATED",
                            Model="SIM-5G", Revision="SIM5G_01.07.02.00 r1 2026/03/14 09:26:53")

@@ -53,7 +53,7 @@ def test_root(device, bus):
 def test_device(device, bus):
     tlvs = "a(yay)"
     seen = interfaces(bus.introspect(device))
-    assert {i for i in seen if i.startswith(NAME)} == {DEVICE, *(f"{NAME}.{s}" for s in SERVICES)}
+    assert {i for i in seen if i.startswith(NAME)} == {DEVICE, f"{NAME}.Data", *(f"{NAME}.{s}" for s in SERVICES)}
     assert members(seen[DEVICE]) == {
         "Request": ("method", [("in", "s", "service"), ("in", "s", "message"), ("in", "a{sv}", "request"),
                                ("in", "a{sv}", "options"), ("out", "s", "result"), ("out", "a{sv}", "response")]),
@@ -84,6 +84,34 @@ def test_client(device, bus):
     properties = {p.get("name"): p.get("type") for p in seen[f"{NAME}.Client"].findall("property")}
     assert properties == {"Service": "s", "ClientId": "y", "Owner": "s", "Persist": "b", "Implicit": "b",
                           "LostIndications": "t"}
+
+
+def test_data(device, bus):
+    seen = interfaces(bus.introspect(device))[f"{NAME}.Data"]
+    assert members(seen) == {
+        "Connect": ("method", [("in", "a{sv}", "options"), ("out", "o", "session")]),
+        "DisconnectAll": ("method", [("in", "a{sv}", "options")]),
+    }
+    assert {p.get("name"): p.get("type") for p in seen.findall("property")} == {"MaxSessions": "u"}
+
+
+def test_session(world, bus):
+    sim = world.sim(scenario="data")
+    world.start_daemon()
+    session = bus.call(sim.device, f"{NAME}.Data", "Connect", "a{sv}", {"families": "ipv4"})
+    seen = interfaces(bus.introspect(session))
+    assert {i for i in seen if i.startswith(NAME)} == {f"{NAME}.Session"}
+    assert members(seen[f"{NAME}.Session"]) == {
+        "Disconnect": ("method", [("in", "a{sv}", "options")]),
+        "Claim": ("method", [("in", "a{sv}", "options")]),
+        "GetClients": ("method", [("in", "a{sv}", "options"), ("out", "a{so}", "clients")]),
+    }
+    assert {p.get("name"): p.get("type") for p in seen[f"{NAME}.Session"].findall("property")} == {
+        "State": "s", "Interface": "s", "MuxId": "y", "Ip4": "a{sv}", "Ip6": "a{sv}", "Families": "a{s(bs)}",
+        "Statistics": "a{sv}", "EndReason": "a{sv}", "Adopted": "b", "Configured": "b", "Problem": "s", "Persist": "b", "Owner": "s",
+        "Apn": "s", "Profile": "y"}
+    assert privileged(seen[f"{NAME}.Session"]) == []
+    assert session in tree(bus)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -42,7 +42,7 @@ def test_managed_objects(each_world):
     objects = managed(bus)
     assert set(objects) == {first.device, second.device}
     for sim in (first, second):
-        assert set(objects[sim.device]) == SERVICES | {f"{NAME}.Device"}
+        assert set(objects[sim.device]) == SERVICES | {f"{NAME}.Device", f"{NAME}.Data"}
         assert objects[sim.device][f"{NAME}.Device"]["Port"] == sim.port
         assert objects[sim.device][f"{NAME}.Device"]["State"] == "ready"
         assert objects[sim.device][f"{NAME}.Nas"] == {}

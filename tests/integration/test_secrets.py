@@ -134,6 +134,19 @@ def ask_identities(bus, device, values):
     bus.qmi(device, "Wds", "GetProfileSettings", {"profile": {"type": "3gpp", "index": 1}})
 
 
+def connect(bus, device, texts, values):
+    """Sessions, with passwords that are good and such as are refused before anything is sent."""
+    good, bad = values.text("password of a session", 14), values.text("password in a mistake", 14)
+    session = bus.call(device, f"{NAME}.Data", "Connect", "a{sv}",
+                       {"apn": "internet", "user": "somebody", "password": good, "families": "ipv4"})
+    texts.append(str(bus.get_all(session, f"{NAME}.Session")))
+    for wrong in ({"password": bad}, {"user": "somebody", "password": f"{bad}\n"}, {"password": [bad]},
+                  {"user": "somebody", "password": bad, "no_such_option": 1}):
+        with pytest.raises(DBusError) as e:
+            bus.call(device, f"{NAME}.Data", "Connect", "a{sv}", wrong)
+        texts.append(e.value.text)
+
+
 def ask_raw(bus, device, values):
     """Through the doors without a schema."""
     client = bus.call(device, DEVICE, "OpenClient", "sa{sv}", "dms", {})
@@ -227,6 +240,8 @@ def test_nothing_is_left_behind(world):
                 traced += os.read(trace.fd, 65552)
 
     ask_all(world, sim, bus, texts, values)
+    read_trace()
+    connect(bus, device, texts, values)
     read_trace()
     ask_raw(bus, device, values)
     read_trace()
