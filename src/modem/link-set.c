@@ -45,7 +45,8 @@ void link_finish(Link *l, LinkResult *result) {
         if (result->error < 0) {
                 link_raise_again(l);
                 l->look = true; /* it may have taken something all the same */
-                if (u->holds || u == l->own)
+                /* What one asks for in vain while all is well for others is no problem of the link. */
+                if ((u->holds || u == l->own) && result->step != LINK_STEP_CHOOSE && !link_is_held(l, u))
                         (void) snprintf(l->failure, sizeof(l->failure), "%s", result->text);
         } else
                 *l->failure = '\0';

@@ -530,6 +530,7 @@ static void test_a_modem_without_wda(void) {
 }
 
 static void test_an_interface_that_is_up(void) {
+        LinkUse *u;
         Bench b;
 
         bench_begin(&b);
@@ -546,6 +547,15 @@ static void test_an_interface_that_is_up(void) {
         check_int(status_of(&b).modem.mode, LINK_RAW_IP); /* it was asked again */
         check_int(status_of(&b).agreed, LINK_RAW_IP);
         check_str(status_of(&b).problem, "");
+
+        /* A session that could not begin is a problem, until one can. */
+        check_int(use(&b, LINK_802_3, 0, &u), -EOPNOTSUPP);
+        link_use_free(u);
+        check(strstr(status_of(&b).problem, "setting the modem's format: "));
+        b.refusal = NULL;
+        check_int(use(&b, LINK_802_3, 0, &u), 0);
+        check_str(status_of(&b).problem, "");
+        link_use_free(u);
         bench_end(&b);
 }
 
@@ -630,6 +640,7 @@ static void test_uses(void) {
         link_use_free(three);
         check_int(set_up(&b, LINK_QMAP), -EBUSY);
         check_int(b.n_set, 0);
+        check_str(status_of(&b).problem, ""); /* all is well for those that are held */
         link_use_free(one);
         check_int(set_up(&b, LINK_802_3), -EBUSY);
         link_use_free(two);
