@@ -64,7 +64,8 @@ def mux_inputs():
 
 
 def restore_inputs():
-    """What a daemon leaves of a device (src/modem/place.c, device.c and link.c, src/mux/save.c, src/bus/save.c)."""
+    """What a daemon leaves of a device (src/modem/place.c, device.c, link.c and session-save.c,
+    src/mux/save.c, src/bus/save.c)."""
     def number(value, n_bytes):
         return value.to_bytes(n_bytes, 'little')
 
@@ -96,19 +97,43 @@ def restore_inputs():
     def of_bus(key, serial, owner=':1.5', uid=0, implicit=0, persist=0, socket=0):
         return number(10 + key, 4) + number(serial, 8) + text(owner) + number(uid, 4) + bytes([implicit, persist, socket]) + bytes(8)
 
-    def bus(*clients, inhibitors=()):
-        return part(number(len(clients), 4), *clients, number(len(inhibitors), 4), *inhibitors)
+    def bus(*clients, sessions=(), inhibitors=()):
+        return part(number(len(clients), 4), *clients, number(len(sessions), 4), *sessions, number(len(inhibitors), 4),
+                    *inhibitors)
+
+    def end(kind=0, reason=''):
+        return bytes([kind]) + number(0, 4) + b'\1\1' + number(3, 2) + number(6, 2) + number(38, 2) + text(reason)
+
+    def call(asked, state, key=0, address='', prefix=30, gateway='', dns=()):
+        return (bytes([asked, state == 2]) + text('') + bytes([state, 0, 0]) + number(0x11223344, 4) + b'\1'
+                + number(10 + key if key else 0, 4) + end() + bytes([bool(address)]) + text(address) + bytes([prefix])
+                + text(gateway) + bytes([len(dns)]) + b''.join(map(text, dns)) + number(1500, 4))
+
+    def session(serial, *calls, owner=':1.5', uid=0, persist=0, objects=(0, 0), state=1, link=b'', configure=b''):
+        return part(number(serial, 8), text(owner), number(uid, 4), bytes([persist]), *(number(n, 8) for n in objects),
+                    number(serial, 8), bytes([state]), end(), b'\0', text('internet'), bytes([bool(configure)]),
+                    number(1 << 30, 8), *calls, text('wwan0' if link else ''), b'\0', number(1500, 4), part(link),
+                    part(configure))
 
     register = message(0x0003, bytes.fromhex('10010001'))
     handle = bytes.fromhex('01040044332211')
-    call = message(0x0020, handle)
+    dialled = message(0x0020, handle)
     dialling = number(9, 2) + message(0x0020, bytes.fromhex('14030061706e')) + b'\0'
     clients = (client(1, 2, 1, shared=1), client(2, 3, 1, shared=1), client(3, 3, 2, registrations=register),
-               client(4, 1, 1, started=call, transactions=dialling), client(5, 3, 3, lingering=1),
+               client(4, 1, 1, started=dialled, transactions=dialling), client(5, 3, 3, lingering=1),
                client(6, 1, 0), client(7, 1, 2, stale=1, registrations=message(0x004D, bytes.fromhex('01010004'))))
     held = (of_bus(7, 4, persist=1), of_bus(6, 3, ':1.9', uid=1000), of_bus(4, 2, '', persist=1), of_bus(3, 1, implicit=1))
+    four = call(1, 2, 4, '192.0.2.42', 30, '192.0.2.41', ('198.51.100.53', '203.0.113.53'))
+    six = call(1, 2, 6, '2001:db8::2a', 64)
+    none = call(0, 0)
     for options in range(4):
         yield bytes([options]) + device(*clients) + bus(*held)
+        for of_one in ({}, {'persist': 1, 'owner': ''}, {'persist': 1, 'objects': (7, 9)}, {'objects': (4, 4)}, {'state': 0},
+                       {'state': 2}, {'state': 3}, {'uid': 1000, 'owner': ':1.9'}, {'link': bytes(20)},
+                       {'configure': bytes(20)}):
+            yield bytes([options]) + device(*clients) + bus(held[0], sessions=(session(3, four, six, **of_one),))
+        yield bytes([options]) + device(*clients) + bus(*held, sessions=(session(1, four, none), session(1, none, six)))
+        yield bytes([options]) + device(*clients) + bus(sessions=(session(1, four, none), session(2, four, none, persist=1)))
         yield bytes([options]) + device(*clients, ready=0) + bus(*held, inhibitors=(number(1, 8) + text(':1.5') + number(0, 4)
                                                                                     + text('firmware'),))
         yield bytes([options]) + device(*clients) + bus(held[0], held[0])  # one client, twice
