@@ -245,7 +245,9 @@ static bool device_may_sync(Mux *m, void *userdata) {
         case _SYNC_POLICY_INVALID:
                 break;
         }
-        return !d->ops->has_rival(d, d->userdata) && !device_place_has_interface_up(&d->place);
+        /* Whoever watches is a session, whose call the mux may know nothing of: one that was up already. */
+        return TAILQ_EMPTY(&d->watches) && !d->ops->has_rival(d, d->userdata) &&
+               !device_place_has_interface_up(&d->place);
 }
 
 static void device_on_usb_reset(UsbReset *u, int error, void *userdata) {
