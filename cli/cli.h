@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 
+#include "connect-options.h"
 #include "util/util.h"
 
 /* What main.c and the verbs share. A verb returns the exit code of the program; whoever returns one that is
@@ -37,6 +38,9 @@ typedef struct Options {
         /* of `trace` */
         const char *read, *write; /* files, or "-" */
         bool expand, unmasked;
+
+        ConnectOptions connect;
+        bool all; /* of `disconnect` */
 } Options;
 
 /* `args` are those after the verb. */
@@ -49,6 +53,9 @@ int verb_trace(const Options *o, char **args, size_t n_args);
 int verb_describe(const Options *o, char **args, size_t n_args);
 int verb_link(const Options *o, char **args, size_t n_args);
 int verb_clients(const Options *o, char **args, size_t n_args);
+int verb_connect(const Options *o, char **args, size_t n_args);
+int verb_disconnect(const Options *o, char **args, size_t n_args);
+int verb_sessions(const Options *o, char **args, size_t n_args);
 
 /* "qmictl: …" on standard error; what a modem may have put into it cannot control the terminal. Returns
  * `code`. */

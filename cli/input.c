@@ -63,21 +63,42 @@ static int buffer_take(Buffer *b, char **ret) {
         return 0;
 }
 
-int input_read(char **ret, void *userdata) {
+/* `name`: what it is called in what is printed. */
+static int read_all(int fd, const char *name, char **ret) {
         _cleanup_(buffer_done) Buffer b = {};
         int r;
 
         do
-                r = buffer_read(&b, STDIN_FILENO);
+                r = buffer_read(&b, fd);
         while (r > 0 || r == -EINTR);
         if (r >= 0)
                 r = buffer_take(&b, ret);
         if (r == -EINVAL)
-                cli_error(EXIT_USAGE, "standard input holds a NUL byte, and is no text");
+                cli_error(EXIT_USAGE, "%s holds a NUL byte, and is no text", name);
         else if (r == -EFBIG)
-                cli_error(EXIT_USAGE, "standard input has more than %u bytes", INPUT_MAX);
+                cli_error(EXIT_USAGE, "%s has more than %u bytes", name, INPUT_MAX);
         else if (r < 0)
-                cli_error(EXIT_REFUSED, "cannot read standard input: %s", strerror(-r));
+                cli_error(EXIT_REFUSED, "cannot read %s: %s", name, strerror(-r));
+        return r;
+}
+
+int input_read(char **ret, void *userdata) {
+        return read_all(STDIN_FILENO, "standard input", ret);
+}
+
+int input_read_file(const char *path, char **ret) {
+        int fd, r;
+
+        if (streq(path, "-"))
+                return input_read(ret, NULL);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0) {
+                r = -errno;
+                cli_error(EXIT_USAGE, "cannot read %s: %s", path, strerror(-r));
+                return r;
+        }
+        r = read_all(fd, path, ret);
+        (void) close(fd);
         return r;
 }
 

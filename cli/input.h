@@ -5,6 +5,8 @@
 
 /* Standard input to its end, without one newline at the end. At most INPUT_MAX bytes, and text: -EINVAL. */
 int input_read(char **ret, void *userdata);
+/* The same from a file; "-" is standard input. */
+int input_read_file(const char *path, char **ret);
 
 /* Asks on the controlling terminal without echo. -ENOTTY without a terminal (nothing printed), -ECANCELED
  * when the person ended the input instead. */

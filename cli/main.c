@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "json.h"
@@ -22,6 +21,9 @@ static const Verb verbs[] = {
         { "describe", 0, 2, verb_describe },
         { "clients", 0, 0, verb_clients },
         { "link", 0, 1, verb_link },
+        { "connect", 0, 0, verb_connect },
+        { "disconnect", 0, 1, verb_disconnect },
+        { "sessions", 0, 1, verb_sessions },
 };
 
 static const char help[] =
@@ -39,6 +41,9 @@ static const char help[] =
         "  describe [SERVICE [MESSAGE]]         What there is to call, without a modem\n"
         "  clients                              Who holds which client id\n"
         "  link [MODE]                          How packets are framed, and what is wrong\n"
+        "  connect --apn=APN [OPTION...]        Begin a data session\n"
+        "  disconnect [SESSION]                 End one\n"
+        "  sessions [SESSION]                   The data sessions, or one of them\n"
         "\n"
         "Options:\n"
         "  -d --device=DEVICE    A name, /dev/cdc-wdm0, wwan0, an ID_PATH or an IMEI\n"
@@ -54,21 +59,25 @@ static const char help[] =
         "  -r FILE               trace: read frames from such a file\n"
         "     --expand           trace: each field on a line\n"
         "     --unmasked         trace: with secrets and identities\n"
+        "     --all              disconnect: all of them\n"
         "  -h --help             Show this\n"
         "     --version          Show the version\n"
         "\n"
+        "Options of connect:\n"
+        "     --apn=APN          Where to; empty: what the network chooses\n"
+        "     --ipv4 --ipv6      This family only; both: as without\n"
+        "     --user=USER        The password is asked for\n"
+        "     --password-file=FILE  It comes from there; -: from standard input\n"
+        "     --authentication=HOW  pap, chap, pap,chap or none\n"
+        "     --profile=N        Use this profile of the modem\n"
+        "     --modify           Write it all into the profile, or a new one\n"
+        "     --mux=N            Use this mux id\n"
+        "     --link-layer=MODE  auto, 802.3, raw-ip or qmap\n"
+        "     --configure        Set addresses, routes, MTU and DNS here\n"
+        "     --wait[=SECONDS]   Wait for the device and its network\n"
+        "     --foreground       Stay, and connect again whenever it ends\n"
+        "\n"
         "qmictl(1) has the rest, exit codes among it.\n";
-
-static int parse_timeout(const char *text, uint64_t *ret_usec) {
-        char *end;
-        double seconds;
-
-        seconds = strtod(text, &end);
-        if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e9)
-                return cli_error(EXIT_USAGE, "--timeout: '%s' is no number of seconds above 0", text);
-        *ret_usec = MAX((uint64_t) (seconds * 1e6), UINT64_C(1));
-        return EXIT_OK;
-}
 
 static int parse_json(const char *text, JsonMode *ret) {
         if (streq(text, "short"))
@@ -91,6 +100,7 @@ int main(int argc, char **argv) {
                 ARG_FORCE,
                 ARG_EXPAND,
                 ARG_UNMASKED,
+                ARG_ALL,
                 ARG_VERSION,
         };
         static const struct option long_options[] = {
@@ -104,6 +114,8 @@ int main(int argc, char **argv) {
                 { "force", no_argument, NULL, ARG_FORCE },
                 { "expand", no_argument, NULL, ARG_EXPAND },
                 { "unmasked", no_argument, NULL, ARG_UNMASKED },
+                { "all", no_argument, NULL, ARG_ALL },
+                CONNECT_LONG_OPTIONS,
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, ARG_VERSION },
                 {},
@@ -132,7 +144,7 @@ int main(int argc, char **argv) {
                         r = parse_json(optarg, &o.json);
                         break;
                 case ARG_TIMEOUT:
-                        r = parse_timeout(optarg, &o.timeout_usec);
+                        r = parse_seconds("timeout", optarg, &o.timeout_usec);
                         break;
                 case ARG_NO_LEGEND:
                         o.legend = false;
@@ -154,6 +166,12 @@ int main(int argc, char **argv) {
                         break;
                 case ARG_UNMASKED:
                         o.unmasked = true;
+                        break;
+                case ARG_ALL:
+                        o.all = true;
+                        break;
+                case CONNECT_OPTION_FIRST ... CONNECT_OPTION_LAST:
+                        r = connect_options_parse(&o.connect, c, optarg);
                         break;
                 case 'h':
                         fputs(help, stdout);
@@ -183,6 +201,11 @@ int main(int argc, char **argv) {
                                  verb->name);
         if (o.force && verb->run != verb_call && verb->run != verb_raw)
                 return cli_error(EXIT_USAGE, "%s: --force is an option of call and raw", verb->name);
+        if (o.all && verb->run != verb_disconnect)
+                return cli_error(EXIT_USAGE, "%s: --all is an option of disconnect", verb->name);
+        if (o.connect.given && verb->run != verb_connect)
+                return cli_error(EXIT_USAGE, "%s: an option of connect; 'qmictl --help' lists them",
+                                 verb->name);
         n_args = (size_t) (argc - optind - 1);
         if (n_args < verb->min_args || n_args > verb->max_args)
                 return cli_error(EXIT_USAGE, "%s: too %s arguments; 'qmictl --help' shows them", verb->name,

@@ -28,20 +28,27 @@ _qmictl_reply() {
     fi
 }
 
-_qmictl_devices() {
+# The first words of what a command lists. $2: what of the word is before them.
+_qmictl_names() {
     local name rest
     [[ $far ]] && return
-    while read -r name rest; do
-        _qmictl_reply "$1$name"
-    done < <(command qmictl --no-legend --timeout=2 list 2>/dev/null)
+    while IFS= read -r name; do
+        [[ $name == ' '* ]] || _qmictl_reply "${2-}${name%% *}"
+    done < <(command qmictl --no-legend --timeout=2 "$1" 2>/dev/null)
 }
 
 # What may stand behind an option. $2: what of the word is before it.
 _qmictl_option_value() {
     case $1 in
-    -d | --device) _qmictl_devices "${2-}" ;;
+    -d | --device) _qmictl_names list "${2-}" ;;
     -H | --host) _qmictl_reply $(compgen -A hostname -P "${2-}") ;;
     --json) _qmictl_reply "${2-}"{short,pretty,off} ;;
+    --authentication) _qmictl_reply "${2-}"{pap,chap,none} ;;
+    --link-layer) _qmictl_reply "${2-}"{auto,802.3,raw-ip,qmap,off} ;;
+    --password-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "${cur#"${2-}"}")
+        compopt -o filenames 2>/dev/null
+        ;;
     -w | -r)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
@@ -115,7 +122,8 @@ _qmictl() {
         case $ended$word in
         --) ended=ended ;;
         --host | --host=* | --machine | --machine=*) far=far ;;&
-        --device | --host | --machine | --timeout | --json) option=$word ;;
+        --device | --host | --machine | --timeout | --json | --apn | --user | --password-file | --authentication | \
+            --profile | --mux | --link-layer) option=$word ;;
         --*) ;;
         -?*)
             letters=${word#-}
@@ -141,7 +149,8 @@ _qmictl() {
         return
     elif [[ ! $ended && $cur == -* ]]; then
         _qmictl_reply -d -H -M -j -w -r -h --device= --host= --machine= --timeout= --json= --no-legend --no-ask-password \
-            --force --expand --unmasked --help --version
+            --force --expand --unmasked --all --apn= --ipv4 --ipv6 --user= --password-file= --authentication= --profile= \
+            --modify --mux= --link-layer= --configure --wait --foreground --help --version
         return
     fi
 
@@ -149,7 +158,7 @@ _qmictl() {
     service=${service,,}
     message=${message//_/-}
     case ${arguments-}:${#arguments[@]} in
-    :0) _qmictl_reply list status call raw monitor trace describe clients link ;;
+    :0) _qmictl_reply list status call raw monitor trace describe clients link connect disconnect sessions ;;
     link:1) _qmictl_reply auto 802.3 raw-ip qmap off ;;
     call:1 | raw:1) _qmictl_services call && _qmictl_reply $REPLY ;;
     call:2) _qmictl_messages "$service" && _qmictl_reply $REPLY ;;
@@ -159,6 +168,7 @@ _qmictl() {
         _qmictl_messages "$service" && _qmictl_reply $REPLY
         _qmictl_indications "$service" && _qmictl_reply $REPLY
         ;;
+    disconnect:1 | sessions:1) _qmictl_names sessions ;;
     monitor:*)
         _qmictl_services call
         for word in $REPLY; do

@@ -14,7 +14,8 @@ function __qmictl_words
         switch "$ended$word"
             case --
                 set ended ended
-            case --device --host --machine --timeout --json
+            case --device --host --machine --timeout --json --apn --user --password-file --authentication --profile --mux \
+                    --link-layer
                 set skip skip
             case '--*'
             case '-*'
@@ -28,6 +29,11 @@ end
 function __qmictl_devices
     string match -qr -- '^(-[jh]*[HM]|--host|--machine)' (commandline -opc); and return
     command qmictl --no-legend --timeout=2 list 2>/dev/null | string replace -r ' +' \t
+end
+
+function __qmictl_sessions
+    string match -qr -- '^(-[jh]*[HM]|--host|--machine)' (commandline -opc); and return
+    command qmictl --no-legend --timeout=2 sessions 2>/dev/null | string match -rv '^ ' | string replace -r ' +' \t
 end
 
 # All that a path stands for: elements that the line has ($argv[2..]), and the next one.
@@ -125,7 +131,10 @@ function __qmictl_arguments
                 trace 'Show all frames, decoded, as they pass' \
                 describe 'What there is to call, without a modem' \
                 clients 'Who holds which client id' \
-                link 'How packets are framed, and what is wrong'
+                link 'How packets are framed, and what is wrong' \
+                connect 'Begin a data session' \
+                disconnect 'End one' \
+                sessions 'The data sessions, or one of them'
         case link:1
             printf '%s\n' auto 802.3 raw-ip qmap off
         case call:1 raw:1
@@ -141,6 +150,8 @@ function __qmictl_arguments
         case describe:2 trace:2
             __qmictl_messages (string lower -- $words[2])
             __qmictl_indications (string lower -- $words[2])
+        case disconnect:1 sessions:1
+            __qmictl_sessions
         case 'call:*'
             __qmictl_field $words
     end
@@ -160,6 +171,20 @@ complete -c qmictl -s r -r -F -d 'trace: read frames from such a file'
 complete -c qmictl -l expand -d 'trace: each field on a line'
 complete -c qmictl -l force -d 'call, raw: also a PIN that was rejected, or the last try'
 complete -c qmictl -l unmasked -d 'trace: with secrets and identities'
+complete -c qmictl -l all -d 'disconnect: all of them'
+complete -c qmictl -l apn -x -d 'connect: where to'
+complete -c qmictl -l ipv4 -d 'connect: this family only'
+complete -c qmictl -l ipv6 -d 'connect: this family only'
+complete -c qmictl -l user -x -d 'connect: who logs in there'
+complete -c qmictl -l password-file -r -F -d 'connect: where the password is'
+complete -c qmictl -l authentication -x -a 'pap chap pap,chap none' -d 'connect: how to log in'
+complete -c qmictl -l profile -x -d 'connect: use this profile of the modem'
+complete -c qmictl -l modify -d 'connect: write it all into the profile, or a new one'
+complete -c qmictl -l mux -x -d 'connect: use this mux id'
+complete -c qmictl -l link-layer -x -a 'auto 802.3 raw-ip qmap off' -d 'connect: framing'
+complete -c qmictl -l configure -d 'connect: set addresses, routes, MTU and DNS here'
+complete -c qmictl -l wait -d 'connect: wait for the device and its network'
+complete -c qmictl -l foreground -d 'connect: stay, and connect again whenever it ends'
 complete -c qmictl -s h -l help -d 'Show a summary'
 complete -c qmictl -l version -d 'Show the version'
 

@@ -15,6 +15,16 @@ _qmictl_devices() {
     _describe -t devices device devices
 }
 
+_qmictl_sessions() {
+    local -a sessions
+    local row
+    (( ${+opt_args[-H]} + ${+opt_args[--host]} + ${+opt_args[-M]} + ${+opt_args[--machine]} )) && return
+    for row in ${(f)"$(_call_program sessions qmictl --no-legend --timeout=2 sessions 2>/dev/null)"}; do
+        [[ $row == ' '* ]] || sessions+=("${row%% *}:${${row#* }## #}")
+    done
+    _describe -t sessions session sessions
+}
+
 # All that a path stands for: elements that the line has, and the next one.
 _qmictl_expand() {
     local before=${1%%\#*} n=0
@@ -98,6 +108,9 @@ _qmictl_command() {
         'describe:what there is to call, without a modem'
         'clients:who holds which client id'
         'link:how packets are framed, and what is wrong'
+        'connect:begin a data session'
+        'disconnect:end a data session'
+        'sessions:the data sessions'
     )
     _describe -t commands command commands
 }
@@ -113,6 +126,7 @@ _qmictl_argument() {
     (describe|trace):2)
         _qmictl_services describe && _describe -t services service reply
         ;;
+    (disconnect|sessions):2) _qmictl_sessions ;;
     monitor:*)
         _qmictl_services call
         for service in ${line[2,-2]}; do
@@ -150,6 +164,20 @@ _qmictl() {
         '--expand[each field on a line]' \
         '--force[also a PIN that was rejected, or the last try]' \
         '--unmasked[with secrets and identities]' \
+        '--all[all of them]' \
+        '--apn=[where to]:apn: ' \
+        '--ipv4[this family only]' \
+        '--ipv6[this family only]' \
+        '--user=[who logs in there]:user: ' \
+        '--password-file=[where the password is]:file:_files' \
+        '--authentication=[how]:how:(pap chap pap,chap none)' \
+        '--profile=[use this profile of the modem]:number: ' \
+        '--modify[write it all into the profile, or a new one]' \
+        '--mux=[use this mux id]:number: ' \
+        '--link-layer=[framing]:mode:(auto 802.3 raw-ip qmap off)' \
+        '--configure[set addresses, routes, MTU and DNS here]' \
+        '--wait=-[wait for the device and its network]::seconds: ' \
+        '--foreground[stay, and connect again whenever it ends]' \
         '(- *)'{-h,--help}'[show a summary]' \
         '(- *)--version[show the version]' \
         '1:command:_qmictl_command' \

@@ -195,6 +195,45 @@ def test_a_secret_is_asked_for_once(world, somebody, polkit):
     assert world.sims[0].last_request("dms.uim-verify-pin")["tlvs"] == bytes.fromhex("01 0600 01 04 31323334")
 
 
+def test_connect(world, somebody, polkit):
+    terminal = somebody.types_in_a_shell('"$@"; echo "status $?"', "connect", "--apn=internet")
+    answer(polkit, terminal, YES)
+    terminal.wait()
+    assert "Session 1 is connected" in terminal.text and "status 0" in terminal.text
+    somebody.check_agents("password geheim", "terminated")
+
+
+def test_connect_in_vain(world, somebody, polkit):
+    terminal = somebody.types_in_a_shell('"$@"; echo "status $?"', "connect", "--apn=internet", "--wait", "--foreground")
+    answer(polkit, terminal, NO)
+    terminal.wait()
+    assert "access class data" in " ".join(terminal.text.split()) and f"status {DENIED}" in terminal.text
+    assert world.sims[0].count("wds.start-network") == 0
+
+
+def test_connect_in_the_foreground(world, somebody, polkit):
+    """To end it another password would be needed; it ends with us all the same."""
+    terminal = somebody.types_in_a_shell('trap : INT; "$@"; echo "status $?"', "connect", "--apn=internet", "--foreground")
+    answer(polkit, terminal, YES)
+    terminal.read_until("is connected")
+    somebody.check_agents("password geheim", "terminated")
+    terminal.write("\x03")
+    terminal.wait()
+    assert "status 0" in terminal.text
+    world.sims[0].wait_count("wds.stop-network", 1)
+
+
+@pytest.mark.parametrize("foreground", [[], ["--foreground"]], ids=["once", "foreground"])
+def test_connect_interrupted_while_it_asks(world, somebody, polkit, foreground):
+    terminal = somebody.types_in_a_shell('trap : INT; "$@"; echo "status $?"', "connect", "--apn=internet", *foreground)
+    terminal.read_until("Password: ")
+    terminal.write("\x03")
+    terminal.wait()
+    assert "status 130" in terminal.text
+    assert not terminal.text.count("is connected")
+    somebody.check_agents("terminated")
+
+
 def test_output_goes_where_it_should(somebody, polkit):
     """The answer to a file, the question to the terminal."""
     terminal = somebody.types_in_a_shell('"$@" > "$AGENT_FOLDER/out"', "-j", *NUMBER)

@@ -256,11 +256,12 @@ def test_a_secret_is_read(shell):
 
 
 def test_options(shell, usage):
-    listed = set(re.findall(r"(--[a-z-]+)", usage.partition("Options:")[2])) - {"--json=short"}
+    listed = set(re.findall(r"(--[a-z0-9-]+)", usage.partition("Options:")[2])) - {"--json=short"}
     assert {w.rstrip("=") for w in offered(shell, "qmictl --")} == listed
     assert offered(shell, "qmictl --no") == ["--no-ask-password", "--no-legend"]
     assert [w.rstrip("=") for w in offered(shell, "qmictl call --j")] == ["--json"]
     assert value(shell, "qmictl --json=") == ["off", "pretty", "short"]
+    assert value(shell, "qmictl connect --link-layer=") == ["802.3", "auto", "off", "qmap", "raw-ip"]
     assert offered(shell, "qmictl --json p") == ["pretty"]
 
 
@@ -268,6 +269,7 @@ def test_files(shell, share):
     """In every other place there are none."""
     (share / "a trace.pcapng").touch()
     assert "trace.pcapng" in shell.type(f"qmictl trace -r {share}/a", shell.ALL)
+    assert "trace.pcapng" in shell.type(f"qmictl connect --password-file={share}/a", shell.ALL)
     assert "trace.pcapng" not in shell.type(f"qmictl trace nas {share}/a", shell.ALL)
 
 
