@@ -27,6 +27,7 @@ SERVICES = [p.stem for p in (ROOT / "interfaces").glob("*.toml") if p.stem not i
 # Below the prefix: where systemd, udev, D-Bus and man look, on Debian.
 INSTALLED = {
     "bin/qmictl",
+    "lib/systemd/system/qmid-connect@.service",
     "lib/systemd/system/qmid.service",
     "lib/sysusers.d/qmid.conf",
     "lib/udev/hwdb.d/60-qmid.hwdb",
@@ -168,48 +169,72 @@ def test_sysusers(tmp_path):
     assert f"qmid:x:{gid}:" in (tmp_path / "etc/group").read_text()
 
 
-# ---- the unit
+# ---- the units
 
 
-def test_exposure(unit):
-    """At most 1.8, and what is weaker than it could be is explained in the unit."""
+@pytest.mark.parametrize("name, limit", [("qmid.service", 1.8), ("qmid-connect@.service", 0.3)])
+def test_exposure(configured, name, limit):
+    """Not more than that, and what is weaker than it could be is explained in the unit of the daemon."""
     need("systemd-analyze")
-    result = run("systemd-analyze", "security", "--offline=true", "--threshold=18", "--no-pager", unit)
+    unit = configured / "units" / name
+    result = run("systemd-analyze", "security", "--offline=true", f"--threshold={round(limit * 10)}", "--no-pager", unit)
     assert result.returncode == 0, result.stdout + result.stderr
-    level = float(re.search(r"Overall exposure level for qmid\.service: ([\d.]+)", result.stdout)[1])
-    assert level <= 1.8
+    level = float(re.search(r"Overall exposure level for .*: ([\d.]+)", result.stdout)[1])
+    assert level <= limit
+    if name != "qmid.service":
+        return
     text = unit.read_text()
     weaker = re.findall(r"^✗ (\w+)=", result.stdout, re.M)
     assert weaker
     assert not [name for name in weaker if name not in text]
 
 
-def test_every_line_is_explained():
+@pytest.mark.parametrize("name", ["qmid.service.in", "qmid-connect@.service.in"])
+def test_every_line_is_explained(name):
     """In each block of the unit, from the first line on."""
-    text = (ROOT / "units/qmid.service.in").read_text().partition("[Service]\n")[2]
+    text = (ROOT / "units" / name).read_text().partition("[Service]\n")[2]
     blocks = [block for block in text.split("\n\n") if re.search(r"^\w+=", block, re.M)]
     assert len(blocks) > 5
     assert not [block for block in blocks if not block.startswith("# ")]
 
 
-def test_unit_is_valid(configured, unit, tmp_path):
+@pytest.mark.parametrize("name", ["qmid.service", "qmid-connect@internet.service"])
+def test_unit_is_valid(configured, name, tmp_path):
     need("systemd-analyze", "man")
     units = tmp_path / "usr/lib/systemd/system"
     units.mkdir(parents=True)
-    shutil.copy(unit, units)
+    for unit in ("qmid.service", "qmid-connect@.service"):
+        shutil.copy(configured / "units" / unit, units)
     # What every service depends on, here without what it stands for.
     for name in ("basic.target", "shutdown.target", "sysinit.target"):
         (units / name).write_text(f"[Unit]\nDescription={name}\nDefaultDependencies=no\n")
-    program = tmp_path / "usr/libexec/qmid"
-    program.parent.mkdir()
-    shutil.copy(qmidtest.program("src/qmid"), program)
+    for place, program in (("libexec/qmid", "src/qmid"), ("bin/qmictl", "cli/qmictl")):
+        (tmp_path / "usr" / place).parent.mkdir()
+        shutil.copy(qmidtest.program(program), tmp_path / "usr" / place)
     for page in (ROOT / "docs").glob("*.[1-8]"):
         folder = tmp_path / f"usr/share/man/man{page.suffix[1:]}"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(page, folder)
-    result = run("systemd-analyze", "verify", f"--root={tmp_path}", "qmid.service",
+    result = run("systemd-analyze", "verify", f"--root={tmp_path}", name,
                  env={**os.environ, "MANPATH": str(tmp_path / "usr/share/man")})
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_sessions_begin_with_the_daemon(configured, tmp_path):
+    """As `systemctl enable` has it, and not before there is a modem."""
+    need("systemctl")
+    units = tmp_path / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    shutil.copy(configured / "units/qmid-connect@.service", units)
+    result = run("systemctl", f"--root={tmp_path}", "enable", "qmid-connect@internet")
+    assert result.returncode == 0, result.stderr
+    links = [p.relative_to(tmp_path) for p in (tmp_path / "etc").rglob("*") if p.is_symlink()]
+    assert links == [pathlib.Path("etc/systemd/system/qmid.service.wants/qmid-connect@internet.service")]
+
+
+def test_the_unit_starts_a_program_that_is_there(configured):
+    text = (configured / "units/qmid-connect@.service").read_text()
+    assert "\nExecStart=/usr/bin/qmictl connect " in text
 
 
 # ---- udev

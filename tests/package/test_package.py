@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"/usr/bin/qmictl", "/usr/libexec/qmid"}
 # Without these it would be of no use.
 NEEDED = PROGRAMS | {
+    "/usr/lib/systemd/system/qmid-connect@.service",
     "/usr/lib/systemd/system/qmid.service",
     "/usr/lib/sysusers.d/qmid.conf",
     "/usr/lib/udev/hwdb.d/60-qmid.hwdb",
