@@ -171,7 +171,7 @@ static int set_denied(sd_bus_error *error, const AccessTarget *t, AccessClass ac
                                                       : SD_BUS_ERROR_ACCESS_DENIED,
                    *more = answer != POLKIT_CHALLENGE ? ""
                            : interactive              ? ", and there is no agent to ask for one"
-                                                      : ", and the call does not allow to ask for one";
+                                                      : ", and the call does not allow asking for one";
         AccessNames names;
 
         access_target_names(t, &names);

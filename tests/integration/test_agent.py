@@ -334,7 +334,7 @@ def test_root(somebody, polkit):
 def test_no_ask_password(world, somebody, polkit):
     terminal = somebody.types("--no-ask-password", *NUMBER)
     assert terminal.wait() == DENIED
-    assert "the call does not allow to ask for one" in " ".join(terminal.text.split())
+    assert "the call does not allow asking for one" in " ".join(terminal.text.split())
     assert somebody.seen() == []
     assert [q.interactive for q in polkit.take()] == [False]
     assert world.sims[0].count("dms.get-msisdn") == 0
