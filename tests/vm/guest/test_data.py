@@ -11,7 +11,7 @@ import pytest
 
 from data import ETHERNET, FAMILIES, RAW_IP, address
 from modem import scenario
-from qmid import UNIT, connect, main_pid
+from qmid import UNIT, connect, main_pid, qmictl
 from sessions import DATA, SESSION, Line, Pings, addresses, beyond, is_unreachable, networks, ping, routes, sessions
 from udev import PATIENCE
 
@@ -48,8 +48,10 @@ def line(make):
 
 # ---- one ----
 
-def test_ten_thousand_pings(line):
-    session = line.connect(configure=True)
+def test_ten_thousand_pings(bus, line):
+    done = qmictl("connect", "--apn=internet", "--configure", "--wait")
+    assert done[0] == 0, done
+    session, = sessions(bus)
     assert line.get(session, "Interface") == line.network
     assert line.get(session, "Families") == {"ipv4": (True, ""), "ipv6": (True, "")}
     assert addresses(line.network) == [f"{address(4)}/30", f"{address(6)}/64"]
@@ -63,7 +65,9 @@ def test_ten_thousand_pings(line):
     assert gate["out"] >= 10000 and gate["in"] >= 10000
     assert line.modem.count("wrong-framing") == line.modem.count("wrong-source") == line.modem.count("overflows") == 0
 
-    line.disconnect(session)
+    done = qmictl("disconnect")
+    assert done[0] == 0, done
+    line.wait_ended(session)
     assert all(is_unreachable(family) for family in FAMILIES)
     line.check_clean()
 

@@ -8,7 +8,7 @@ import pytest
 from data import FAMILIES
 from dbusclient import DBusError
 from modem import scenario
-from qmid import NAME, UNIT, connect, main_pid
+from qmid import NAME, UNIT, connect, main_pid, qmictl
 from sessions import Line, addresses, is_unreachable, ping, sessions
 from udev import PATIENCE
 
@@ -64,6 +64,8 @@ def test_refusals_name_the_reason(bus, line):
         line.sim(f'set {key} = "{bad}"')
         error = refused(bus, line.begin(configure=True))
         assert error.name.startswith(f"{NAME}.Error.Qmi.") and words in error.text, error
+        status, _, text = qmictl("connect", "--apn=internet", "--configure")
+        assert status == 1 and words in text
         line.sim(f'set {key} = "{good}"')
         line.check_clean()
     session = line.connect(apn="login.example", user="guest", password="guest", configure=True)
