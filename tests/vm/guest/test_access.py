@@ -157,7 +157,7 @@ def test_polkit_takes_the_actions(authorities):
             for name, a in actions.items()} == DEFAULTS
     for action in actions.values():
         assert action["vendor"] == "qmid" and action["description"]
-        assert action["message"].startswith("Authentication is required to ")
+        assert re.match("Authentication is required (to|for) ", action["message"])
         assert action["annotation"] == "org.freedesktop.policykit.owner -> unix-user:qmid"
 
 
