@@ -47,8 +47,10 @@ class Manager:
     """connection-manager.py, killed if it hangs."""
 
     def __init__(self, world, *arguments):
+        # What runs in the background ignores SIGINT, and so would it.
         self.popen = subprocess.Popen([str(EXAMPLES / "connection-manager.py"), *arguments], stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True,
+                                      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                                       env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.bus.address})
         self.timer = threading.Timer(TIMEOUT, self.popen.kill)
         self.timer.start()

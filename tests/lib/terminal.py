@@ -20,7 +20,8 @@ class Terminal:
         env = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.bus.address, **(env or {})}
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
+            for number in (signal.SIGINT, signal.SIGQUIT):  # what runs in the background ignores them
+                signal.signal(number, signal.SIG_DFL)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
             if user is not None:
                 os.fchown(0, user, -1)
