@@ -201,7 +201,7 @@ def stage_faults(counts, options):
 
 
 def vm(counts, *arguments):
-    counted(counts, "/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=1200", *arguments)
+    counted(counts, "/usr/bin/python3", "-B", "tests/vm/vm.py", f"--build={BUILD_PLAIN}", "--timeout=1800", *arguments)
 
 
 def stage_package(counts, options):
