@@ -174,6 +174,15 @@ def stage_demo(counts, options):
     counts.add(passed=good, failed=not good)
 
 
+def count_line(counts, line, status):
+    """Of a program that counts for itself: its last line and exit status."""
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", line)
+    if found:
+        counts.add(*map(int, found.groups()))
+    elif status:
+        counts.add(failed=1)
+
+
 def counted(counts, *command, **options):
     """Runs a program that counts for itself, and says so in its last line."""
     process = subprocess.Popen([str(c) for c in command], cwd=ROOT, text=True, stdout=subprocess.PIPE,
@@ -182,12 +191,7 @@ def counted(counts, *command, **options):
     for line in process.stdout:
         tail = line.rstrip()
         say(tail)
-    status = process.wait()
-    found = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", tail)
-    if found:
-        counts.add(*map(int, found.groups()))
-    elif status:
-        counts.add(failed=1)
+    count_line(counts, tail, process.wait())
 
 
 def stage_faults(counts, options):
@@ -242,7 +246,7 @@ class Beside:
 
     def __init__(self, name, options):
         build_plain()  # two at once in one folder would be in each other's way
-        self.name, self.begin = name, time.monotonic()
+        self.begin = time.monotonic()
         self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([sys.executable, "-B", __file__, *(["--long"] if options.long else []), name],
                                         stdout=self.output, stderr=subprocess.STDOUT)
@@ -250,13 +254,9 @@ class Beside:
     def finish(self, counts):
         status = self.process.wait()
         self.output.seek(0)
-        text = self.output.read()
-        say(text[:text.rfind("====")].rstrip())
-        found = re.search(r"(\d+) passed, (\d+) failed, (\d+) skipped$", text.rstrip())
-        if found:
-            counts.add(*map(int, found.groups()))
-        if not found or (status and found[2] == "0"):
-            counts.add(failed=1)
+        lines = self.output.read().splitlines() or [""]
+        say("\n".join(lines[1:]))  # but the heading
+        count_line(counts, lines[-1], status)
 
 
 def main():
