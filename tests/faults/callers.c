@@ -95,7 +95,7 @@ static struct {
         uint64_t n_requests, n_answered, n_pending, n_late;
         uint64_t n_foreign; /* answers and indications that were somebody else's */
         uint64_t n_corrupt; /* answers that are nobody's */
-        uint64_t n_ended, n_replaced, n_indications;
+        uint64_t n_ended, n_replaced, n_indications, n_connections;
         ErrorCount *errors;
         size_t n_errors;
         uint32_t *latencies;
@@ -168,12 +168,13 @@ static void report(void) {
         qsort(all.latencies, all.n_latencies, sizeof(*all.latencies), compare);
         printf("{\"requests\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"pending\":%" PRIu64 ",\"late\":%" PRIu64
                ",\"foreign\":%" PRIu64 ",\"corrupt\":%" PRIu64 ",\"ended\":%" PRIu64 ",\"replaced\":%" PRIu64
-               ",\"indications\":%" PRIu64 ",\"registered\":%u,\"broadcasts\":[%u,%u],\"p50_usec\":%.0f,"
+               ",\"indications\":%" PRIu64 ",\"connections\":%" PRIu64
+               ",\"registered\":%u,\"broadcasts\":[%u,%u],\"p50_usec\":%.0f,"
                "\"p99_usec\":%.0f,\"max_usec\":%.0f,"
                "\"errors\":{",
                all.n_requests, all.n_answered, all.n_pending, all.n_late, all.n_foreign, all.n_corrupt,
-               all.n_ended, all.n_replaced, all.n_indications, n_registered, least, most, latency(0.5),
-               latency(0.99), latency(1));
+               all.n_ended, all.n_replaced, all.n_indications, all.n_connections, n_registered, least, most,
+               latency(0.5), latency(0.99), latency(1));
         for (size_t i = 0; i < all.n_errors; i++)
                 printf("%s\"%s\":%" PRIu64, i > 0 ? "," : "", all.errors[i].name, all.errors[i].n);
         printf("},\"stuck\":[");
@@ -545,6 +546,7 @@ static bool caller_connect(Caller *c) {
         check(sd_bus_add_filter(bus, NULL, on_signal, c), "filter");
         c->bus = TAKE_PTR(bus);
         c->registered = false;
+        all.n_connections++;
         return true;
 }
 

@@ -88,11 +88,13 @@ def bus_restarted(scale):
         def restart(n):
             for _ in range(n):
                 callers.wait(lambda r: r["registered"] == callers.n)
-                callers.stop()
+                n_connections = callers.stop()["connections"]
                 keeper = Keeper(bed)
                 names = {bus.unique_name for bus in bed.world.connections}
                 persistent = keeper.persistent
                 bed.restart_bus()
+                # Until then they count as registered with the bus that is gone.
+                callers.wait(lambda r: r["connections"] == n_connections + callers.n)
                 # The same names are given again, to others.
                 newcomers = [bed.world.connect() for _ in range(20)]
                 bed.n_same += len(names & {bus.unique_name for bus in newcomers})
