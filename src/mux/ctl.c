@@ -17,6 +17,10 @@
 
 #define ERROR_CLIENT_IDS_EXHAUSTED 0x0005 /* errors.csv */
 
+/* Pushes beside the one that is answered for, so that they end where what is waited for is not there yet. */
+#define PUSH_ON_MAX  16U
+#define PUSH_ON_USEC USEC_PER_SEC
+
 #define CTL_TLV 0x01 /* the one TLV that matters in each of them, besides the result */
 
 static int ctl_request(Request **ret, Mux *m, uint16_t message, const uint8_t *bytes, size_t n_bytes,
@@ -275,8 +279,8 @@ static void on_pushed(const RequestOutcome *outcome, void *userdata) {
         /* Its answer came although nothing was sent behind it: nothing is stuck. */
         if (m->pushed_at == m->n_sent)
                 m->lags = false;
-        else if (m->lags && mux_waits(m))
-                ctl_push(m);
+        else
+                ctl_push_on(m);
 }
 
 bool ctl_is_push(Client *c, uint16_t message) {
@@ -292,6 +296,29 @@ void ctl_push(Mux *m) {
         r = ctl_request(&m->push, m, CTL_GET_VERSION_INFO, NULL, 0, on_pushed, m);
         if (r < 0)
                 log_warning_errno(r, "%s: cannot push what may be stuck", port_get_uri(m->port));
+}
+
+void ctl_push_on(Mux *m) {
+        if (!m->lags || (!m->probe && !mux_waits(m)))
+                return;
+        if (!m->push) {
+                ctl_push(m);
+                return;
+        }
+        if (mux_now(m) - m->pushed_on_usec >= PUSH_ON_USEC) {
+                m->pushed_on_usec = mux_now(m);
+                m->n_pushed_on = 0;
+        }
+        if (m->n_pushed_on < PUSH_ON_MAX &&
+            transaction_new(m->ctl, NULL, CTL_GET_VERSION_INFO, NULL, 0, m->ctl_timeout_usec) >= 0) {
+                m->n_pushed_on++;
+                m->n_sent++;
+        }
+}
+
+void ctl_on_stuck(Mux *m) {
+        m->lags = m->can_lag;
+        ctl_push_on(m);
 }
 
 /* ---- client ids ---- */

@@ -354,9 +354,14 @@ void client_on_indication(Client *c, const QmiMessage *m, bool broadcast);
 /* ---- ctl.c ---- */
 
 /* A lost notification leaves an answer stuck in the port until another frame comes, and then each is one
- * behind. A request without effect pushes: when one timed out, and, as long as answers lag, behind every
- * request. */
+ * behind; so does whoever had the port before us and left answers in it. A request without effect pushes:
+ * when one timed out, and, as long as answers lag, behind every request. */
 void ctl_push(Mux *m);
+/* An answer to something older came in place of the one that is waited for: another push for each that is
+ * stuck. */
+void ctl_push_on(Mux *m);
+/* The same of one that shows that answers lag. */
+void ctl_on_stuck(Mux *m);
 bool ctl_is_push(Client *c, uint16_t message);
 /* Whether an answer is awaited, that to a push apart. */
 bool mux_waits(Mux *m);
@@ -541,11 +546,13 @@ struct Mux {
         void (*on_released)(Mux *m, void *userdata); /* of mux_release_all() */
         void *released_userdata;
 
-        Request *push;             /* Get Version Info that pushes out what is stuck */
-        bool can_lag;              /* the port's; a variable for tests only */
-        bool lags;                 /* an answer came so late that others may be stuck */
-        uint64_t n_sent;           /* on other services, */
-        uint64_t pushed_at;        /* and when the push was sent */
+        Request *push;        /* Get Version Info that pushes out what is stuck */
+        bool can_lag;         /* the port's; a variable for tests only */
+        bool lags;            /* an answer came so late that others may be stuck */
+        uint64_t n_sent;      /* but for the push, */
+        uint64_t pushed_at;   /* and when the push was sent */
+        unsigned n_pushed_on; /* beside it since the last request, or in a while */
+        uint64_t pushed_on_usec;
         uint64_t ctl_timeout_usec; /* these two are variables for tests only */
         uint64_t ctl_probe_min_usec;
 };

@@ -41,12 +41,13 @@ static bool is_from_before(Mux *m, const QmiMessage *message) {
 static void on_response(Mux *m, const QmiMessage *message) {
         Client *c = mux_find_client(m, message->service, message->client);
         Transaction *t = c ? transaction_find(c, message) : NULL;
-        bool unclaimed;
+        bool unclaimed, late;
 
         if (!t && is_from_before(m, message)) {
                 m->statistics.n_unsolicited++;
                 if (message->service == QMI_SERVICE_CTL)
                         ctl_on_stray_response(m, message);
+                ctl_on_stuck(m);
                 return;
         }
         if (!t) {
@@ -56,6 +57,7 @@ static void on_response(Mux *m, const QmiMessage *message) {
                                "nobody waits for",
                                message->id, message->service, message->client, message->transaction);
                 note_unasked(m);
+                ctl_on_stuck(m); /* whoever had the port before us may have left it */
                 return;
         }
 
@@ -63,20 +65,22 @@ static void on_response(Mux *m, const QmiMessage *message) {
         if (m->n_mute > 0)
                 silence_on_service(m, message->service);
         unclaimed = !t->request;
-        if (t->state == TRANSACTION_EXPIRED) {
+        late = t->state == TRANSACTION_EXPIRED;
+        if (late) {
                 m->statistics.n_unsolicited++;
                 mux_log_oddity(m, MUX_ODDITY_LATE, "late response 0x%04x of service 0x%02x", message->id,
                                message->service);
                 transaction_on_late_response(t, message);
-                m->lags = m->can_lag;
-                if (mux_waits(m))
-                        ctl_push(m);
         } else {
                 m->statistics.n_responses++;
                 transaction_on_response(t, message);
         }
         if (unclaimed && message->service == QMI_SERVICE_CTL)
                 ctl_on_late_response(m, message);
+        if (late)
+                ctl_on_stuck(m);
+        else if (unclaimed && message->service == QMI_SERVICE_CTL && ctl_is_push(m->ctl, message->id))
+                ctl_push_on(m);
 }
 
 /* To each once, although callbacks may free clients and make new ones (which have no id yet). */

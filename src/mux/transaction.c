@@ -213,6 +213,7 @@ int transaction_new(Client *c, Request *request, uint16_t message, const uint8_t
         c->mux->statistics.n_requests++;
         if (!ctl_is_push(c, message)) {
                 c->mux->n_sent++;
+                c->mux->n_pushed_on = 0;
                 if (c->mux->lags)
                         ctl_push(c->mux);
         }

@@ -88,6 +88,91 @@ static void test_pushes_out_what_is_stuck(void) {
         bench_done(&b);
 }
 
+/* A port as the driver has it when notifications were lost: for each answer of the modem it hands out the
+ * oldest that it has. */
+typedef struct Laggard {
+        QmiMessage stuck[16]; /* the requests */
+        size_t n_stuck, n_read;
+} Laggard;
+
+static void laggard_answer(Bench *b, const QmiMessage *request) {
+        const uint8_t services[] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00,          /* result: success */
+                                     0x01, 0x06, 0x00, 0x01, 0x03, 1,    0,    25, 0 }; /* NAS 1.25 */
+        const uint8_t id[] = { 0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x03, 7 };
+        QmiMessage m = *request;
+
+        m.type = QMI_RESPONSE;
+        m.tlvs = m.id == 0x0021 ? services : id; /* the result is all that matters of others */
+        m.n_tlvs = m.id == 0x0021 ? sizeof(services) : m.id == 0x0022 ? sizeof(id) : 7;
+        bench_tell_message(b, &m);
+}
+
+static void laggard_read(Bench *b, Laggard *l) {
+        assert(l->n_stuck < ELEMENTSOF(l->stuck));
+        l->stuck[l->n_stuck++] = *bench_next(b);
+        l->n_read++;
+        laggard_answer(b, &l->stuck[0]);
+        memmove(l->stuck, l->stuck + 1, --l->n_stuck * sizeof(l->stuck[0]));
+        bench_settle(b);
+}
+
+/* Whoever had the port before us has left answers in it. */
+static void test_pushes_out_what_was_left(size_t n_left) {
+        const QmiMessage left = { .service = 0x00, .id = 0x0022, .transaction = 200 };
+        Outcome one = { .name = "one" };
+        Laggard l = { .n_stuck = n_left };
+        TestClient c = {};
+        Bench b;
+
+        for (size_t i = 0; i < n_left; i++)
+                l.stuck[i] = left;
+        bench_init(&b);
+        b.mux->can_lag = true;
+        b.mux->ctl_timeout_usec = 3600 * USEC_PER_SEC; /* no time-out may be what helps */
+        bench_listen(&b);
+        while (mux_get_state(b.mux) != MUX_READY)
+                laggard_read(&b, &l);
+        assert(l.n_read == 1 + n_left);
+
+        test_client_new(&b, &c, "c", 0x03);
+        while (client_get_id(c.client) == 0)
+                laggard_read(&b, &l);
+        (void) bench_request(&b, c.client, 0x004F, NULL, &one);
+        while (one.n_done == 0)
+                laggard_read(&b, &l);
+        assert(one.state == REQUEST_ANSWERED);
+        assert(l.n_read <= 3 * (1 + n_left));
+        test_client_release(&c);
+        bench_done(&b);
+}
+
+/* What is waited for is not there yet: pushing has an end. */
+static void test_does_not_push_for_ever(void) {
+        Outcome slow = { .name = "slow" };
+        QmiMessage request;
+        TestClient c = {};
+        Laggard l = {};
+        Bench b;
+
+        bench_init_ready(&b);
+        b.mux->can_lag = true;
+        test_client_new_ready(&b, &c, "c", 0x03, 7);
+        (void) bench_request(&b, c.client, 0x0021, NULL, &slow);
+        request = *bench_next(&b);
+        for (size_t i = 0; i < 3; i++)
+                l.stuck[l.n_stuck++] = (QmiMessage){ .service = 0x00, .id = 0x0022, .transaction = 200 };
+        laggard_answer(&b, &l.stuck[0]);
+        bench_settle(&b);
+        while (b.n_taken < b.n_received)
+                laggard_read(&b, &l);
+        assert(l.n_read > 0 && l.n_read < 64);
+        laggard_answer(&b, &request);
+        RUN_UNTIL(&b, slow.n_done > 0);
+        assert(slow.state == REQUEST_ANSWERED);
+        test_client_release(&c);
+        bench_done(&b);
+}
+
 typedef struct Tapped {
         bool to_modem[8];
         uint8_t frames[8][64];
@@ -597,6 +682,9 @@ static void test_free_gives_ids_back(void) {
 int main(void) {
         test_becomes_ready();
         test_pushes_out_what_is_stuck();
+        for (size_t n_left = 0; n_left < 5; n_left++)
+                test_pushes_out_what_was_left(n_left);
+        test_does_not_push_for_ever();
         test_released_is_told_once();
         test_tap();
         test_waits_for_the_port();

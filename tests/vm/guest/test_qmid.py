@@ -16,6 +16,7 @@ from qmid import (DEVICE, NAME, UNIT, connect, cpu_seconds, descriptors, devices
                   wait_ready)
 from dbusclient import DBusError
 from udev import PATIENCE
+from wdm import Wdm
 
 
 @pytest.fixture
@@ -195,6 +196,20 @@ def test_a_lost_notification(bus, modem, ready):
     modem.usb("lose-notifications", 1)
     assert failure(bus, ask(bus, ready, 2)) == "Timeout"
     # From here on the port is one answer behind.
+    for _ in range(5):
+        assert answers(bus, ready)
+
+
+def test_answers_that_were_left_in_the_port(bus, services, modem, port, ready):
+    """By whoever had it before us, and several: nothing of ours has to wait until it is asked again."""
+    services.stop(UNIT)
+    modem.usb("lose-notifications", 3)
+    with Wdm(port) as wdm:
+        for transaction in (201, 202, 203):
+            with modem.counted("lose-notifications"):
+                wdm.send(transaction)
+    services.start(UNIT)
+    assert wait_ready(bus, port) == ready
     for _ in range(5):
         assert answers(bus, ready)
 
