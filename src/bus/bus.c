@@ -33,8 +33,10 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                           sd_bus_message_get_sender(m) ?: "nobody");
                 return 1;
         }
-        if (sd_bus_message_is_method_call(m, NULL, NULL) > 0)
+        if (sd_bus_message_is_method_call(m, NULL, NULL) > 0) {
                 (void) sd_event_now(sd_bus_get_event(b->bus), CLOCK_MONOTONIC, &b->last_call_usec);
+                bus_indications_flush(b, sd_bus_message_get_sender(m));
+        }
         return 0;
 }
 
@@ -61,6 +63,9 @@ static int bus_declare(Bus *b) {
         if (r < 0)
                 return r;
         r = turns_new(b, &b->turns);
+        if (r < 0)
+                return r;
+        r = bus_indications_start(b);
         if (r < 0)
                 return r;
         r = sd_bus_match_signal(b->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
@@ -101,7 +106,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
                 return -ENOMEM;
         b->ops = ops;
         b->userdata = userdata;
-        b->sleep_delay = -1;
+        b->sleep_delay = b->room_fd = -1;
         LIST_INIT(&b->devices);
         LIST_INIT(&b->callers);
         b->nobody.name = "";
@@ -151,6 +156,7 @@ Bus *bus_free(Bus *b) {
         peer_logind_done(b);
         resolved_free(b->resolved);
         turns_free(b->turns);
+        bus_indications_stop(b);
         sd_bus_flush_close_unref(b->bus);
         service_faces_free(b->faces);
         free(b);
@@ -317,6 +323,8 @@ void bus_fail_calls(Bus *b, const char *reason) {
 }
 
 void bus_detach(Bus *b) {
+        if (sd_bus_is_open(b->bus) > 0)
+                bus_indications_flush(b, NULL);
         b->detached = true;
 }
 

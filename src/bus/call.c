@@ -108,6 +108,7 @@ DEFINE_CLEANUP(BusCall *, call_free)
 
 /* The one place where a call gets its reply: an error if one is set, else `reply`. Consumes the call. */
 static void call_finish(BusCall *c, int r, sd_bus_message *reply, const sd_bus_error *error) {
+        bus_indications_flush(c->device->bus, c->caller->name);
         if (r >= 0 && !sd_bus_error_is_set(error))
                 r = sd_bus_send(NULL, reply, NULL);
         else if (sd_bus_error_is_set(error))

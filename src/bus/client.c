@@ -111,6 +111,7 @@ static int client_tell(BusClient *c, const char *member, const char *types, ...)
 
         if (!owner || !c->published)
                 return 0;
+        bus_indications_flush(c->device->bus, owner->name);
         r = sd_bus_message_new_signal(bus, &m, c->path, QMID_BUS_NAME ".Client", member);
         if (r < 0)
                 return r;

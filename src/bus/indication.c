@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
 #include "util/log.h"
 
-/* How many of a client wait for polkit at most; those that come then are lost. */
-#define HELD_MAX 64U
+/* An indication waits with its client while it is found out what of it its owner may see, and until the bus
+ * takes it: behind those that one modem sends to one caller, answers to all others would wait. What is for
+ * one caller keeps its order, or he would take what is old for new; the clients that have some have their
+ * turns. */
 
-#define QUEUED_MAX 512U /* messages that wait for the bus daemon, beyond which indications are lost */
+/* How many of a client wait at most, and of how many bytes those of all; what comes then is lost. */
+#define HELD_MAX       512U
+#define HELD_BYTES_MAX (16U * 1024 * 1024)
 
-/* A copy, while it is found out what of it its owner may see. */
 struct HeldIndication {
         uint16_t service, id;
         uint16_t n_tlvs;
@@ -95,23 +102,26 @@ static int emit(BusClient *c, const QmiMessage *m, AccessSet granted, AccessSet 
         if (*ret_unknown)
                 return 0;
         r = schema ? send_known(c, schema, &dict) : send_raw(c, m, &dict);
-        if (r >= 0)
+        if (r >= 0 && c->n_held_indications <= 1) /* nothing waits behind it */
                 bus_client_count_passed(c);
         return r;
 }
 
 static void fail(BusClient *c, int r) {
-        log_warning_errno(r, "%s: cannot pass an indication on to %s", c->path,
-                          bus_client_get_listener(c)->name);
+        if (r != -ENOBUFS) /* as much waits as may: it is counted, and told */
+                log_warning_errno(r, "%s: cannot pass an indication on to %s", c->path,
+                                  bus_client_get_listener(c)->name);
         bus_client_count_lost(c);
 }
 
 static int hold(BusClient *c, const QmiMessage *m, AccessSet granted, AccessSet known) {
+        size_t n_bytes = sizeof(HeldIndication) + m->n_tlvs;
+        Bus *b = c->device->bus;
         HeldIndication *h;
 
-        if (c->n_held_indications >= HELD_MAX)
+        if (c->n_held_indications >= HELD_MAX || b->n_held_bytes + n_bytes > HELD_BYTES_MAX)
                 return -ENOBUFS;
-        h = malloc(sizeof(*h) + m->n_tlvs);
+        h = malloc(n_bytes);
         if (!h)
                 return -ENOMEM;
         *h = (HeldIndication){ .service = m->service,
@@ -122,6 +132,7 @@ static int hold(BusClient *c, const QmiMessage *m, AccessSet granted, AccessSet 
         memcpy(h->tlvs, m->tlvs, m->n_tlvs);
         STAILQ_INSERT_TAIL(&c->held, h, entry);
         c->n_held_indications++;
+        b->n_held_bytes += n_bytes;
         return 0;
 }
 
@@ -130,6 +141,7 @@ static void drop_first(BusClient *c) {
 
         STAILQ_REMOVE_HEAD(&c->held, entry);
         c->n_held_indications--;
+        c->device->bus->n_held_bytes -= sizeof(*h) + h->n_tlvs;
         explicit_bzero(h->tlvs, h->n_tlvs);
         free(h);
 }
@@ -167,39 +179,105 @@ static int try_emit(BusClient *c, const QmiMessage *m, AccessSet *granted, Acces
         }
 }
 
-static void go_on(BusClient *c) {
-        HeldIndication *h;
+/* Sends the first one that is held; it stays if its owner's classes must be asked for. */
+static void send_first(BusClient *c) {
+        HeldIndication *h = STAILQ_FIRST(&c->held);
+        QmiMessage m = { .type = QMI_INDICATION,
+                         .service = h->service,
+                         .id = h->id,
+                         .tlvs = h->tlvs,
+                         .n_tlvs = h->n_tlvs };
         int r;
 
-        while ((h = STAILQ_FIRST(&c->held))) {
-                QmiMessage m = { .type = QMI_INDICATION,
-                                 .service = h->service,
-                                 .id = h->id,
-                                 .tlvs = h->tlvs,
-                                 .n_tlvs = h->n_tlvs };
+        r = try_emit(c, &m, &h->granted, &h->known);
+        if (r == 0)
+                return;
+        if (r < 0)
+                fail(c, r);
+        drop_first(c);
+}
 
-                r = try_emit(c, &m, &h->granted, &h->known);
-                if (r == 0)
-                        return;
-                if (r < 0)
-                        fail(c, r);
-                drop_first(c);
+/* ---- until the bus takes it ---- */
+
+static bool has_room(const Bus *b) {
+        struct pollfd p = { .fd = sd_bus_get_fd(b->bus), .events = POLLOUT };
+        uint64_t n;
+
+        return sd_bus_get_n_queued_write(b->bus, &n) >= 0 && n == 0 && poll(&p, 1, 0) > 0;
+}
+
+/* Unless it has nothing to wait with, or waits for polkit. */
+static void wait_for_room(BusClient *c) {
+        Bus *b = c->device->bus;
+        int r;
+
+        if (c->waits_for_room || STAILQ_EMPTY(&c->held) || c->inquiry)
+                return;
+        c->waits_for_room = true;
+        TAILQ_INSERT_TAIL(&b->waiting_for_room, c, of_room);
+        r = sd_event_source_set_enabled(b->room, SD_EVENT_ON);
+        if (r < 0)
+                log_warning_errno(r, "Cannot wait for the bus");
+}
+
+static void wait_no_more(BusClient *c) {
+        if (!c->waits_for_room)
+                return;
+        c->waits_for_room = false;
+        TAILQ_REMOVE(&c->device->bus->waiting_for_room, c, of_room);
+}
+
+static int on_room(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Bus *b = userdata;
+        BusClient *c;
+
+        while ((c = TAILQ_FIRST(&b->waiting_for_room)) && has_room(b)) {
+                wait_no_more(c);
+                send_first(c);
+                wait_for_room(c);
+        }
+        return c ? 0 : sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+int bus_indications_start(Bus *b) {
+        int r;
+
+        TAILQ_INIT(&b->waiting_for_room);
+        b->room_fd = fcntl(sd_bus_get_fd(b->bus), F_DUPFD_CLOEXEC, 3);
+        if (b->room_fd < 0)
+                return -errno;
+        r = sd_event_add_io(sd_bus_get_event(b->bus), &b->room, b->room_fd, EPOLLOUT, on_room, b);
+        return r < 0 ? r : sd_event_source_set_enabled(b->room, SD_EVENT_OFF);
+}
+
+void bus_indications_stop(Bus *b) {
+        b->room = sd_event_source_disable_unref(b->room);
+        if (b->room_fd >= 0)
+                close(b->room_fd);
+        b->room_fd = -1;
+}
+
+void bus_indications_flush(Bus *b, const char *listener) {
+        BusClient *c, *next;
+
+        for (c = TAILQ_FIRST(&b->waiting_for_room); c; c = next) {
+                next = TAILQ_NEXT(c, of_room);
+                if (listener && !streq(bus_client_get_listener(c)->name, listener))
+                        continue;
+                wait_no_more(c);
+                while (!STAILQ_EMPTY(&c->held) && !c->inquiry)
+                        send_first(c);
         }
 }
+
+/* ---- they come ---- */
 
 static void on_known(AccessSet granted, void *userdata) {
         BusClient *c = userdata;
 
         c->inquiry = NULL;
         STAILQ_FIRST(&c->held)->granted |= granted;
-        go_on(c);
-}
-
-/* What the bus daemon does not take waits in memory, and the bus library lets hundreds of megabytes wait. */
-static bool bus_is_stuck(sd_bus *bus) {
-        uint64_t n;
-
-        return sd_bus_get_n_queued_write(bus, &n) >= 0 && n >= QUEUED_MAX;
+        wait_for_room(c);
 }
 
 void bus_indication_emit(BusClient *c, const QmiMessage *m) {
@@ -207,11 +285,7 @@ void bus_indication_emit(BusClient *c, const QmiMessage *m) {
         AccessSet known = granted;
         int r = 0;
 
-        if (bus_is_stuck(c->device->bus->bus)) {
-                bus_client_count_lost(c);
-                return;
-        }
-        if (!c->inquiry) /* else it waits its turn */
+        if (STAILQ_EMPTY(&c->held) && has_room(c->device->bus))
                 r = try_emit(c, m, &granted, &known);
         if (r == 0)
                 r = hold(c, m, granted, known);
@@ -220,10 +294,12 @@ void bus_indication_emit(BusClient *c, const QmiMessage *m) {
                 if (STAILQ_EMPTY(&c->held))
                         c->inquiry = bus_inquiry_cancel(c->inquiry);
         }
+        wait_for_room(c);
 }
 
 void bus_indications_drop(BusClient *c) {
         c->inquiry = bus_inquiry_cancel(c->inquiry);
+        wait_no_more(c);
         while (!STAILQ_EMPTY(&c->held))
                 drop_first(c);
 }

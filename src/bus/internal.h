@@ -54,6 +54,10 @@ struct Bus {
         bool detached;                /* what is held is the next daemon's */
         char id[SD_ID128_STRING_MAX]; /* of the message bus */
         Turns *turns;
+        int room_fd;           /* the bus, for an event source of its own */
+        sd_event_source *room; /* on while indications wait until the bus takes them */
+        TAILQ_HEAD(, BusClient) waiting_for_room;
+        size_t n_held_bytes;   /* of indications that wait, for whatever */
         ServiceFace *faces;    /* one for each row of schema_services[] */
         uint64_t n_clients;    /* names of client objects: counts up, never used twice */
         uint64_t n_sessions;   /* the same of sessions */
@@ -255,10 +259,12 @@ struct BusClient {
         BusSocket *socket;            /* where indications go, if there is one */
         uint64_t n_lost;              /* indications that nobody was there for, or too slow */
         bool losing;                  /* since the last one that was passed on */
-        STAILQ_HEAD(, HeldIndication) held; /* until it is known whether its owner may see it */
+        STAILQ_HEAD(, HeldIndication) held; /* until its owner may see it, and the bus takes it */
         unsigned n_held_indications;
         Inquiry *inquiry; /* about the first of them */
+        bool waits_for_room;
         LIST_ENTRY(BusClient) of_device, of_caller;
+        TAILQ_ENTRY(BusClient) of_room;
 };
 
 /* Creation, and what the mux calls back, is common to new and to restored ones. */
@@ -516,8 +522,13 @@ int service_refuse(BusDevice *d, const SchemaService *s, sd_bus_error *error);
 
 /* Sends it to the client's owner, without what he may not see, if he may see any of it. */
 void bus_indication_emit(BusClient *c, const QmiMessage *m);
-/* Those that wait until that is known: the client is somebody else's. */
+/* Those that wait: the client is somebody else's. */
 void bus_indications_drop(BusClient *c);
+/* Sends those that wait for the bus now, before something else that is for the one of that name; NULL: for
+ * everybody. */
+void bus_indications_flush(Bus *b, const char *listener);
+int bus_indications_start(Bus *b);
+void bus_indications_stop(Bus *b);
 
 /* ---- client-object.c, device.c, manager.c, log-control.c */
 

@@ -120,6 +120,7 @@ static void start_bus(Fuzz *f) {
         must(sd_bus_set_bus_client(b->bus, true) >= 0 && sd_bus_start(b->bus) >= 0);
         must(sd_bus_attach_event(b->bus, f->event, SD_EVENT_PRIORITY_NORMAL) >= 0);
         must(sd_bus_add_object_manager(b->bus, NULL, QMID_ROOT_PATH) >= 0);
+        must(bus_indications_start(b) >= 0);
 }
 
 static void start(Fuzz *f) {
@@ -214,6 +215,8 @@ static void to_clients(Fuzz *f, const uint8_t *frame, size_t n_frame, const QmiM
                 add_grants(f, m);
         }
         route_frame(mux_get_port(device_get_mux(f->device)), copy, n_frame, device_get_mux(f->device));
+        if (n_frame % 8 > 0) /* else more of them wait */
+                bus_indications_flush(f->bus, NULL);
         check_trace(f, copy, n_frame);
         free(copy);
 }

@@ -753,12 +753,13 @@ def test_too_many_indications(still, polkit):
     bus.add_match(f"type='signal',sender='{NAME}'")
     polkit.decide = lambda q: SILENT
     bus.qmi(sim.device, "Nas", "RegisterIndications", {"serving_system": True})
-    for _ in range(70):
+    room = 512
+    for _ in range(room + 6):
         sim.send("nas", "serving-system")
     still.connect().qmi(sim.device, "Nas", "GetDrx")   # behind the answer, all have come
     polkit.decide = lambda q: NO
     polkit.release(NO)
-    for _ in range(64):
+    for _ in range(room):
         bus.wait_signal("ServingSystem")
     [client] = [c for c in bus.call(sim.device, DEVICE, "ListClients", "a{sv}", {}) if c.get("lost_indications")]
     assert client["lost_indications"] == 6

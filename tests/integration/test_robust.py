@@ -10,6 +10,7 @@ import time
 import pytest
 import qmidtest
 import qmux
+import rawbus
 from dbusclient import NAME, DBusError
 from test_trace import Trace
 
@@ -389,3 +390,51 @@ def test_a_bus_that_does_not_read(world, sim, device, bus):
     lost = sum(c.get("lost_indications", 0) for c in bus.call(device, DEVICE, "ListClients", "a{sv}", {}))
     assert 0 < lost < sent
     assert len(bus.take_signals("SignalInfo")) == sent - lost
+
+
+def test_answers_do_not_wait_behind_indications(world, sim, device, bus, daemon):
+    """While the bus takes nothing, what one caller hears waits; what is for another does not wait behind that, and an
+    answer to the one comes where it came among them."""
+    n, unread = 200, 100    # those that the socket to the bus takes are there before any answer
+    listener = world.connect()
+    listener.qmi(device, "Nas", "RegisterIndications", {"signal_info": True})
+    indication = frame(client=sim.last_request("nas.register-indications")["client"], kind="indication", ident=0x0051,
+                       tlvs=[(0x14, b"\xc1\xf5\xa1\xff\x7c\x00")])
+
+    def begin(caller, member, message, ident):
+        """(call, its answer)"""
+        sim.command(f"drop 1 {message}")
+        before = sim.count(message)
+        asked = caller.begin(device, f"{NAME}.Nas", member, "a{sv}", {})
+        sim.wait_count(message, before + 1)
+        request = sim.last_request(message)
+        return asked, frame(client=request["client"], transaction=request["transaction"], ident=ident)
+
+    asked, answer = begin(bus, "GetDrx", "nas.get-drx", 0x0089)
+    own, own_answer = begin(listener, "GetSystemSelectionPreference", "nas.get-system-selection-preference", 0x0034)
+    with rawbus.RawBus(world.bus.address) as monitor:
+        monitor.send(rawbus.call("/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
+                                 bytes(8), destination="org.freedesktop.DBus"))
+        assert monitor.wait_reply(1).type == rawbus.RETURN
+        dbus_daemon = world.bus.processes[0].popen
+        checks = sim.count("ctl.get-version-info")
+        dbus_daemon.send_signal(signal.SIGSTOP)
+        try:
+            raw_send(sim, indication * n + answer + own_answer + indication * n)
+            sim.command("sync")     # when it is acted on, all before it has been
+            sim.wait_count("ctl.get-version-info", checks + 1)
+        finally:
+            dbus_daemon.send_signal(signal.SIGCONT)
+        assert bus.end(asked) == listener.end(own) == {}
+        seen, answered = 0, []
+        while len(answered) < 2 or seen < 2 * n:
+            message = monitor.receive()
+            if message.type == rawbus.SIGNAL:
+                seen += message.fields[rawbus.MEMBER] == "SignalInfo"
+            elif message.type == rawbus.RETURN and message.fields[rawbus.DESTINATION] == bus.unique_name:
+                assert message.fields[rawbus.REPLY_SERIAL] == asked and seen < unread
+                answered.append("other")
+            elif message.type == rawbus.RETURN and message.fields[rawbus.DESTINATION] == listener.unique_name:
+                assert message.fields[rawbus.REPLY_SERIAL] == own and seen == n
+                answered.append("own")
+    assert sorted(answered) == ["other", "own"]
