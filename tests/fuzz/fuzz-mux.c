@@ -313,6 +313,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_data) {
         n_chunk = data[0] % 32 == 0 ? n_data : data[0] % 32;
         f.answers_ctl = !(data[0] & 0x40);
         f.wild = data[0] & 0x80;
+        f.mux->can_lag = n_data % 2 > 0;
         for (size_t i = 1; i < n_data; i += n_chunk) {
                 tell(&f, data + i, MIN(n_chunk, n_data - i));
                 settle(&f);
