@@ -2,14 +2,12 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "modem-side.h"
 #include "modem/device.h"
 #include "net-bed.h"
 #include "net/qmi-sysfs.h"
@@ -28,10 +26,8 @@
 
 typedef struct Bench {
         NetBed net;
-        char directory[32], path[64], uri[80];
-        int listener, connection, interface;
-        sd_event_source *listener_io, *connection_io;
-        Framer framer;
+        int interface;
+        ModemSide side;
         Device *device;
         Link *link;
 
@@ -79,14 +75,6 @@ static bool is_raw_ip(void) {
 
 /* ---- the modem */
 
-static void tell(Bench *b, const QmiMessage *m) {
-        uint8_t buffer[512];
-        ssize_t n = frame_build(m, 0x80, buffer, sizeof(buffer));
-
-        check(n > 0);
-        check_int(send(b->connection, buffer, (size_t) n, MSG_NOSIGNAL), n);
-}
-
 static void answer(Bench *b, const QmiMessage *request, const char *error, const Value *dict) {
         const SchemaMessage *schema =
                 schema_message_by_id(schema_service_by_id(request->service, 0), false, request->id, 0);
@@ -107,7 +95,7 @@ static void answer(Bench *b, const QmiMessage *request, const char *error, const
         m.type = QMI_RESPONSE;
         m.tlvs = w.bytes;
         m.n_tlvs = w.n_bytes;
-        tell(b, &m);
+        modem_side_tell(&b->side, &m);
         tlv_writer_done(&w);
 }
 
@@ -201,66 +189,24 @@ static void answer_ctl(Bench *b, const QmiMessage *m) {
 }
 
 static void hang_up(Bench *b) {
-        b->listener_io = sd_event_source_disable_unref(b->listener_io);
-        b->connection_io = sd_event_source_disable_unref(b->connection_io);
-        close(TAKE_FD(b->listener));
-        close(TAKE_FD(b->connection));
+        modem_side_close(&b->side);
+        modem_side_hang_up(&b->side);
 }
 
-static int on_connection(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        Bench *b = userdata;
-        const uint8_t *frame;
-        uint8_t buffer[4096];
-        size_t n_frame;
-        QmiMessage m;
-        ssize_t n;
-
-        n = recv(fd, buffer, sizeof(buffer), 0);
-        if (n <= 0) {
-                b->connection_io = sd_event_source_disable_unref(b->connection_io);
-                close(TAKE_FD(b->connection));
-                return 0;
-        }
-        check(framer_push(&b->framer, buffer, (size_t) n) >= 0);
-        while (framer_next(&b->framer, &frame, &n_frame) > 0) {
-                check_int(frame_parse(frame, n_frame, &m), 0);
-                if (m.service == QMI_SERVICE_CTL)
-                        answer_ctl(b, &m);
-                else if (b->hangs_up) {
-                        hang_up(b);
-                        return 0;
-                } else if (!b->holds)
-                        answer_wda(b, &m);
-                else {
-                        check(n_frame <= sizeof(b->held));
-                        memcpy(b->held, frame, n_frame);
-                        b->n_held = n_frame;
-                }
-        }
-        return 0;
-}
-
-static int on_listener(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+static void on_frame(const uint8_t *frame, size_t n_frame, const QmiMessage *m, void *userdata) {
         Bench *b = userdata;
 
-        check(b->connection < 0);
-        b->connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        check(b->connection >= 0);
-        framer_reset(&b->framer);
-        check(sd_event_add_io(b->net.event, &b->connection_io, b->connection, EPOLLIN, on_connection, b) >=
-              0);
-        return 0;
-}
-
-static void listen_for_us(Bench *b) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-        b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        check(b->listener >= 0);
-        memcpy(address.sun_path, b->path, strlen(b->path) + 1);
-        check(bind(b->listener, (struct sockaddr *) &address, sizeof(address)) >= 0);
-        check(listen(b->listener, 8) >= 0);
-        check(sd_event_add_io(b->net.event, &b->listener_io, b->listener, EPOLLIN, on_listener, b) >= 0);
+        if (m->service == QMI_SERVICE_CTL)
+                answer_ctl(b, m);
+        else if (b->hangs_up)
+                hang_up(b);
+        else if (!b->holds)
+                answer_wda(b, m);
+        else {
+                check(n_frame <= sizeof(b->held));
+                memcpy(b->held, frame, n_frame);
+                b->n_held = n_frame;
+        }
 }
 
 /* ---- the device */
@@ -287,10 +233,7 @@ static const DeviceOps device_ops = {
 };
 
 static void bench_init(Bench *b) {
-        *b = (Bench){ .listener = -1,
-                      .connection = -1,
-                      .directory = "/tmp/test-link-XXXXXX",
-                      .has_wda = true,
+        *b = (Bench){ .has_wda = true,
                       .knows_endpoints = true,
                       .can_raw_ip = true,
                       .can_qmap = true,
@@ -299,10 +242,8 @@ static void bench_init(Bench *b) {
         net_bed_begin(&b->net);
         make_driver();
         b->interface = net_bed_add_interface(NAME, true);
-        check(mkdtemp(b->directory));
-        (void) snprintf(b->path, sizeof(b->path), "%s/modem", b->directory);
-        (void) snprintf(b->uri, sizeof(b->uri), "unix:%s", b->path);
-        listen_for_us(b);
+        modem_side_init(&b->side, b->net.event, on_frame, b);
+        modem_side_listen(&b->side);
 }
 
 #define RUN_UNTIL(b, condition)                                                     \
@@ -315,7 +256,7 @@ static void bench_init(Bench *b) {
 static void bench_plug(Bench *b) {
         char name[] = "modem", empty[] = "", driver[] = "qmi_wwan", interface[] = NAME;
         DevicePlace place = { .name = name,
-                              .uri = b->uri,
+                              .uri = b->side.uri,
                               .interfaces = (char *[]){ interface, NULL },
                               .id_path = empty,
                               .physical_device = empty,
@@ -338,11 +279,7 @@ static void bench_begin(Bench *b) {
 
 static void bench_end(Bench *b) {
         device_free(b->device);
-        if (b->listener >= 0)
-                hang_up(b);
-        framer_done(&b->framer);
-        unlink(b->path);
-        rmdir(b->directory);
+        modem_side_done(&b->side);
         close(b->interface);
         check(umount(NET_CLASS) >= 0);
         net_bed_end(&b->net);
@@ -718,7 +655,8 @@ static void test_what_is_wanted(void) {
         b.aggregation = "disabled";
         b.size = 0;
         b.n_set = 0;
-        tell(&b, &(QmiMessage){ .service = QMI_SERVICE_CTL, .type = QMI_INDICATION, .id = 0x0027 });
+        modem_side_tell(&b.side,
+                        &(QmiMessage){ .service = QMI_SERVICE_CTL, .type = QMI_INDICATION, .id = 0x0027 });
         RUN_UNTIL(&b, b.n_set == 1 && status_of(&b).agreed == LINK_QMAP &&
                               status_of(&b).modem.mode == LINK_QMAP);
         check_int(link_set_mode(b.link, _LINK_MODE_INVALID), LINK_QMAP);

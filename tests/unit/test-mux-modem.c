@@ -3,9 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "qmi/tlv.h"
@@ -38,68 +35,25 @@ void bench_settle(Bench *b) {
 
 /* ---- the modem's side ---- */
 
-static int on_connection(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+static void on_frame(const uint8_t *frame, size_t n_frame, const QmiMessage *m, void *userdata) {
         Bench *b = userdata;
-        uint8_t buffer[4096];
-        const uint8_t *frame;
-        size_t n_frame;
-        ssize_t n;
+        Received *x = &b->received[b->n_received++];
         int r;
 
-        n = recv(fd, buffer, sizeof(buffer), 0);
-        if (n <= 0) {
-                b->connection_io = sd_event_source_disable_unref(b->connection_io);
-                close(TAKE_FD(b->connection));
-                return 0;
-        }
-        r = framer_push(&b->framer, buffer, (size_t) n);
-        assert(r >= 0);
-        while (framer_next(&b->framer, &frame, &n_frame) > 0) {
-                Received *x = &b->received[b->n_received++];
-
-                assert(b->n_received < RECEIVED_MAX);
-                x->frame = malloc(n_frame);
-                assert(x->frame);
-                memcpy(x->frame, frame, n_frame);
-                r = frame_parse(x->frame, n_frame, &x->message);
-                assert(r == 0);
-                assert(x->message.type == QMI_REQUEST);
-        }
-        assert(b->framer.n_garbage == 0);
-        return 0;
-}
-
-static int on_listener(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        Bench *b = userdata;
-        int r;
-
-        assert(b->connection < 0);
-        b->connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        assert(b->connection >= 0);
-        framer_reset(&b->framer);
-        r = sd_event_add_io(b->event, &b->connection_io, b->connection, EPOLLIN, on_connection, b);
-        assert(r >= 0);
-        return 0;
+        assert(b->n_received < RECEIVED_MAX);
+        x->frame = malloc(n_frame);
+        assert(x->frame);
+        memcpy(x->frame, frame, n_frame);
+        r = frame_parse(x->frame, n_frame, &x->message);
+        assert(r == 0);
 }
 
 void bench_listen(Bench *b) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int r;
-
-        b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        assert(b->listener >= 0);
-        memcpy(address.sun_path, b->path, strlen(b->path) + 1);
-        r = bind(b->listener, (struct sockaddr *) &address, sizeof(address));
-        assert(r >= 0);
-        r = listen(b->listener, 8);
-        assert(r >= 0);
-        r = sd_event_add_io(b->event, &b->listener_io, b->listener, EPOLLIN, on_listener, b);
-        assert(r >= 0);
+        modem_side_listen(&b->modem);
 }
 
 void bench_hang_up(Bench *b) {
-        b->connection_io = sd_event_source_disable_unref(b->connection_io);
-        close(TAKE_FD(b->connection));
+        modem_side_hang_up(&b->modem);
 }
 
 const QmiMessage *bench_next(Bench *b) {
@@ -126,18 +80,11 @@ void bench_expect_silence(Bench *b) {
 }
 
 void bench_tell(Bench *b, const uint8_t *bytes, size_t n_bytes) {
-        ssize_t n = send(b->connection, bytes, n_bytes, MSG_NOSIGNAL);
-
-        assert(n == (ssize_t) n_bytes);
+        modem_side_send(&b->modem, bytes, n_bytes);
 }
 
 void bench_tell_message(Bench *b, const QmiMessage *message) {
-        uint8_t buffer[2048];
-        ssize_t n;
-
-        n = frame_build(message, 0x80, buffer, sizeof(buffer));
-        assert(n > 0);
-        bench_tell(b, buffer, (size_t) n);
+        modem_side_tell(&b->modem, message);
 }
 
 void bench_answer(Bench *b, const QmiMessage *request, uint16_t error) {
@@ -253,19 +200,17 @@ static const MuxOps mux_ops = {
 void bench_new_mux(Bench *b) {
         int r;
 
-        r = mux_new(&b->mux, b->event, b->uri, 0, 0, &mux_ops, b);
+        r = mux_new(&b->mux, b->event, b->modem.uri, 0, 0, &mux_ops, b);
         assert(r >= 0);
 }
 
 void bench_init(Bench *b) {
         int r;
 
-        *b = (Bench){ .listener = -1, .connection = -1, .directory = "/tmp/test-mux-XXXXXX" };
-        assert(mkdtemp(b->directory));
-        (void) snprintf(b->path, sizeof(b->path), "%s/modem", b->directory);
-        (void) snprintf(b->uri, sizeof(b->uri), "unix:%s", b->path);
+        *b = (Bench){};
         r = sd_event_new(&b->event);
         assert(r >= 0);
+        modem_side_init(&b->modem, b->event, on_frame, b);
         bench_new_mux(b);
         r = mux_open(b->mux);
         assert(r >= 0);
@@ -307,18 +252,10 @@ void bench_restart(Bench *b, bool crashed) {
 void bench_done(Bench *b) {
         b->mux = mux_free(b->mux);
         packer_done(&b->saved);
-        b->connection_io = sd_event_source_disable_unref(b->connection_io);
-        b->listener_io = sd_event_source_disable_unref(b->listener_io);
-        if (b->connection >= 0)
-                close(TAKE_FD(b->connection));
-        if (b->listener >= 0)
-                close(TAKE_FD(b->listener));
+        modem_side_done(&b->modem);
         for (size_t i = 0; i < b->n_received; i++)
                 free(b->received[i].frame);
-        framer_done(&b->framer);
         sd_event_unref(b->event);
-        (void) unlink(b->path);
-        (void) rmdir(b->directory);
 }
 
 void outcome_done(const RequestOutcome *outcome, void *userdata) {

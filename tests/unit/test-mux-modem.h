@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "modem-side.h"
 #include "mux/mux-internal.h"
 #include "util/pack.h"
 
@@ -21,12 +22,8 @@ typedef struct StateRecord {
 } StateRecord;
 
 typedef struct Bench {
-        char directory[32], path[64], uri[80];
         sd_event *event;
-
-        int listener, connection;
-        sd_event_source *listener_io, *connection_io;
-        Framer framer;
+        ModemSide modem;
         Received received[RECEIVED_MAX];
         size_t n_received, n_taken;
 

@@ -594,7 +594,7 @@ static void test_silent_reader(void) {
              0x02, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, /* result: success */
              0x01, 0x02, 0x00, 0x03, 0x03);            /* NAS, client id 3 */
         RUN_UNTIL(&b, client_get_state(shared) == CLIENT_READY);
-        b.connection_io = sd_event_source_disable_unref(b.connection_io);
+        b.modem.connection_io = sd_event_source_disable_unref(b.modem.connection_io);
         for (unsigned i = 0; i < 24; i++)
                 (void) bench_request_tlvs(&b, shared, 0x004F, NULL, tlvs, sizeof(tlvs), 1, &o);
         RUN_UNTIL(&b, o.n_done == 24);

@@ -352,7 +352,7 @@ static void test_inhibit(void) {
         mux_inhibit(b.mux, "somebody asked");
         assert(mux_get_state(b.mux) == MUX_INHIBITED && port_get_fd(mux_get_port(b.mux)) < 0);
         assert(streq(b.events, ""));
-        RUN_UNTIL(&b, b.connection < 0);
+        RUN_UNTIL(&b, b.modem.connection < 0);
         bench_settle(&b);
         assert(streq(b.events, "o:gone inhibited "));
         assert(streq(mux_get_state_reason(b.mux), "somebody asked"));

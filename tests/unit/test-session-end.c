@@ -573,7 +573,7 @@ static void inhibit(Bench *b) {
         Mux *m = device_get_mux(b->device);
 
         mux_inhibit(m, "a test");
-        RUN_UNTIL(b, b->connection < 0);
+        RUN_UNTIL(b, b->modem.connection < 0);
         mux_uninhibit(m);
         RUN_UNTIL(b, mux_get_state(m) == MUX_READY);
 }

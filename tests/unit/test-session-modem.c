@@ -2,9 +2,6 @@
 #include "test-session-modem.h"
 
 #include <stdarg.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "port/port.h"
@@ -32,22 +29,13 @@ void bench_settle(Bench *b) {
 
 /* ---- the modem ---- */
 
-static void tell(Bench *b, const QmiMessage *m) {
-        uint8_t buffer[2048];
-        ssize_t n;
-
-        n = frame_build(m, 0x80, buffer, sizeof(buffer));
-        check(n > 0);
-        check_int(send(b->connection, buffer, (size_t) n, MSG_NOSIGNAL), n);
-}
-
 static void tell_ctl(Bench *b, const QmiMessage *request, const uint8_t *tlvs, size_t n_tlvs) {
         QmiMessage m = *request;
 
         m.type = QMI_RESPONSE;
         m.tlvs = tlvs;
         m.n_tlvs = n_tlvs;
-        tell(b, &m);
+        modem_side_tell(&b->modem, &m);
 }
 
 static void tell_services(Bench *b, const QmiMessage *request) {
@@ -104,80 +92,42 @@ static bool is_of_no_interest(const QmiMessage *m) {
         return (m->service == QMI_SERVICE_DMS && m->id < 0x0026) || m->id == 0x001E;
 }
 
-static int on_connection(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        Bench *b = userdata;
-        uint8_t buffer[4096];
-        const uint8_t *frame;
-        size_t n_frame;
-        QmiMessage m;
-        ssize_t n;
+static void keep(Bench *b, const uint8_t *frame, size_t n_frame) {
+        Received *x = &b->received[b->n_received];
 
-        n = recv(fd, buffer, sizeof(buffer), 0);
-        if (n <= 0) {
-                b->connection_io = sd_event_source_disable_unref(b->connection_io);
-                close(TAKE_FD(b->connection));
-                return 0;
-        }
-        check(framer_push(&b->framer, buffer, (size_t) n) >= 0);
-        while (framer_next(&b->framer, &frame, &n_frame) > 0) {
-                Received *x = &b->received[b->n_received];
-
-                check_int(frame_parse(frame, n_frame, &m), 0);
-                if (m.service == QMI_SERVICE_CTL) {
-                        answer_ctl(b, &m);
-                        /* An id that is given back matters to tests. */
-                        if (m.id != 0x0023)
-                                continue;
-                } else if (is_of_no_interest(&m)) {
-                        bench_answer(b, &m,
-                                     b->forgets && m.service == QMI_SERVICE_WDS && m.client > 1
-                                             ? "invalid_client_id"
-                                             : "not_supported",
-                                     NULL);
-                        continue;
-                }
-                check(b->n_received < RECEIVED_MAX);
-                x->frame = malloc(n_frame);
-                check(x->frame);
-                memcpy(x->frame, frame, n_frame);
-                check_int(frame_parse(x->frame, n_frame, &x->message), 0);
-                b->n_received++;
-        }
-        return 0;
+        check(b->n_received < RECEIVED_MAX);
+        x->frame = malloc(n_frame);
+        check(x->frame);
+        memcpy(x->frame, frame, n_frame);
+        check_int(frame_parse(x->frame, n_frame, &x->message), 0);
+        b->n_received++;
 }
 
-static int on_listener(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+static void on_frame(const uint8_t *frame, size_t n_frame, const QmiMessage *m, void *userdata) {
         Bench *b = userdata;
 
-        check(b->connection < 0);
-        b->connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        check(b->connection >= 0);
-        framer_reset(&b->framer);
-        check(sd_event_add_io(b->event, &b->connection_io, b->connection, EPOLLIN, on_connection, b) >= 0);
-        return 0;
-}
-
-static void listen_for_us(Bench *b) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-        b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        check(b->listener >= 0);
-        memcpy(address.sun_path, b->path, strlen(b->path) + 1);
-        check(bind(b->listener, (struct sockaddr *) &address, sizeof(address)) >= 0);
-        check(listen(b->listener, 8) >= 0);
-        check(sd_event_add_io(b->event, &b->listener_io, b->listener, EPOLLIN, on_listener, b) >= 0);
+        if (m->service == QMI_SERVICE_CTL) {
+                answer_ctl(b, m);
+                if (m->id == 0x0023) /* that an id is given back matters to tests */
+                        keep(b, frame, n_frame);
+        } else if (is_of_no_interest(m))
+                bench_answer(b, m,
+                             b->forgets && m->service == QMI_SERVICE_WDS && m->client > 1
+                                     ? "invalid_client_id"
+                                     : "not_supported",
+                             NULL);
+        else
+                keep(b, frame, n_frame);
 }
 
 void bench_hang_up(Bench *b) {
-        /* Nobody listens either: the port stays away. */
-        b->listener_io = sd_event_source_disable_unref(b->listener_io);
-        close(TAKE_FD(b->listener));
-        b->connection_io = sd_event_source_disable_unref(b->connection_io);
-        close(TAKE_FD(b->connection));
+        modem_side_close(&b->modem); /* the port stays away */
+        modem_side_hang_up(&b->modem);
 }
 
 void bench_tell_sync(Bench *b) {
-        tell(b, &(QmiMessage){ .service = QMI_SERVICE_CTL, .type = QMI_INDICATION, .id = 0x0027 });
+        modem_side_tell(&b->modem,
+                        &(QmiMessage){ .service = QMI_SERVICE_CTL, .type = QMI_INDICATION, .id = 0x0027 });
 }
 
 /* ---- its words ---- */
@@ -252,7 +202,7 @@ static void tell_dict(Bench *b, QmiMessage *m, const SchemaMessage *message, con
         }
         m->tlvs = w.bytes;
         m->n_tlvs = w.n_bytes;
-        tell(b, m);
+        modem_side_tell(&b->modem, m);
         tlv_writer_done(&w);
         arena_done(&a);
 }
@@ -305,18 +255,14 @@ void bench_init(Bench *b, unsigned with) {
         char *interfaces[] = { with & WITH_LINK ? (char[]){ "wwan0" } : NULL, NULL };
         char name[] = "modem", id_path[] = "", physical[] = "", driver[] = "qmi_wwan";
 
-        *b = (Bench){
-                .listener = -1, .connection = -1, .directory = "/tmp/test-session-XXXXXX", .with = with
-        };
-        check(mkdtemp(b->directory));
-        (void) snprintf(b->path, sizeof(b->path), "%s/modem", b->directory);
-        (void) snprintf(b->uri, sizeof(b->uri), "unix:%s", b->path);
+        *b = (Bench){ .with = with };
         check(sd_event_new(&b->event) >= 0);
         fake_reset(b->event);
-        listen_for_us(b);
+        modem_side_init(&b->modem, b->event, on_frame, b);
+        modem_side_listen(&b->modem);
         check_int(device_new(&b->device, b->event,
                              &(DevicePlace){ .name = name,
-                                             .uri = b->uri,
+                                             .uri = b->modem.uri,
                                              .interfaces = interfaces,
                                              .id_path = id_path,
                                              .physical_device = physical,
@@ -332,18 +278,10 @@ void bench_done(Bench *b) {
         device_free(b->device);
         packer_done(&b->device_state);
         packer_done(&b->session_state);
-        b->connection_io = sd_event_source_disable_unref(b->connection_io);
-        b->listener_io = sd_event_source_disable_unref(b->listener_io);
-        if (b->connection >= 0)
-                close(TAKE_FD(b->connection));
-        if (b->listener >= 0)
-                close(TAKE_FD(b->listener));
+        modem_side_done(&b->modem);
         for (size_t i = 0; i < b->n_received; i++)
                 free(b->received[i].frame);
-        framer_done(&b->framer);
         sd_event_unref(b->event);
-        (void) unlink(b->path);
-        (void) rmdir(b->directory);
 }
 
 /* ---- the session ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "modem-side.h"
 #include "modem/session-internal.h"
 #include "notation.h"
 #include "unit.h"
@@ -26,13 +27,10 @@ enum {
 };
 
 typedef struct Bench {
-        char directory[32], path[64], uri[80];
         sd_event *event;
         unsigned with;
 
-        int listener, connection;
-        sd_event_source *listener_io, *connection_io;
-        Framer framer;
+        ModemSide modem;
         Received received[RECEIVED_MAX];
         size_t n_received, n_taken;
         uint8_t n_ids[0x100];
