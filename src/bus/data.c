@@ -170,28 +170,6 @@ static int read_options(sd_bus_message *m, const BusDevice *d, Arena *a, Session
 
 /* ---- methods */
 
-/* Without a mux the packets of all sessions go one way, and nobody could tell them apart. Before the first
- * one is up it is not known what the link will be. */
-static int check_room(const BusDevice *d, sd_bus_error *error) {
-        Link *l = device_get_link(d->device);
-        const BusSession *s;
-        LinkStatus status;
-
-        if (!l)
-                return 0;
-        link_get_status(l, &status);
-        if (status.agreed != LINK_802_3 && status.agreed != LINK_RAW_IP)
-                return 0;
-        LIST_FOREACH(s, &d->sessions, of_device)
-                if (bus_session_get_state(s) == SESSION_CONNECTED)
-                        return sd_bus_error_setf(
-                                error, QMID_ERROR_LIMITS_EXCEEDED,
-                                "%s has the one session that there can be in %s; if the first one "
-                                "connects with link_layer qmap, there can be %u",
-                                s->path, link_mode_to_string(status.agreed), LINK_MUX_MAX);
-        return 0;
-}
-
 static int method_connect(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 static int connect_session(sd_bus_message *m, BusDevice *d, Caller *caller, Arena *a, sd_bus_error *error) {
@@ -210,9 +188,6 @@ static int connect_session(sd_bus_message *m, BusDevice *d, Caller *caller, Aren
                 r = bus_require_access(m, method_connect, caller, &target, ACCESS_CONFIGURATION, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = check_room(d, error);
-        if (r < 0)
-                return r;
         r = bus_session_connect(d, caller, m, &options, persist, error);
         return r < 0 ? r : 1;
 }

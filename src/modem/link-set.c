@@ -372,6 +372,14 @@ static void link_choose_target(Link *l) {
                 link_fail(l, LINK_STEP_CHOOSE, r, "the driver of %s has only 802.3", l->host.interface.name);
         if (r < 0)
                 return;
+        if (held && u->holds && mode != LINK_QMAP) {
+                link_fail(l, LINK_STEP_CHOOSE, -ENOBUFS,
+                          "the one session that there can be in %s is up, as nobody could tell the packets "
+                          "of two "
+                          "apart; if the first one connects with link_layer qmap, there can be %u",
+                          link_mode_to_string(mode), LINK_MUX_MAX);
+                return;
+        }
         if (u->asked > 0 && (link_has_mux(l, u->asked) || link_host_find_mux(&l->host, u->asked))) {
                 link_fail(l, LINK_STEP_CHOOSE, -EBUSY, "mux %u is in use already, by %s", u->asked,
                           link_has_mux(l, u->asked) ? "a session" : "somebody else");

@@ -35,8 +35,9 @@ const char *link_step_to_string(LinkStep s); /* "setting the modem's format" */
 
 typedef struct LinkResult {
         /* 0. -EBUSY: somebody else uses the interface or the mux, or sessions are up with another format;
-         * -EOPNOTSUPP: modem, driver or kernel cannot; -ETIMEDOUT; -ENODEV: modem or interface are not
-         * there; -EACCES; -EIO: a side says another thing than was set; … */
+         * -ENOBUFS: there is no mux, or the one session without muxes is up; -EOPNOTSUPP: modem, driver or
+         * kernel cannot; -ETIMEDOUT; -ENODEV: modem or interface are not there; -EACCES; -EIO: a side says
+         * another thing than was set; … */
         int error;
         LinkStep step;
         char text[LINK_TEXT_MAX]; /* of an error: one sentence, the step and what each side says */

@@ -11,8 +11,9 @@ import pytest
 
 from data import ETHERNET, FAMILIES, RAW_IP, address
 from modem import scenario
-from qmid import UNIT, connect, main_pid, qmictl
+from qmid import NAME, UNIT, connect, main_pid, qmictl
 from sessions import DATA, SESSION, Line, Pings, addresses, beyond, is_unreachable, networks, ping, routes, sessions
+from dbusclient import DBusError
 from udev import PATIENCE
 
 MISSING = Path("/neighbours-missing")
@@ -70,6 +71,47 @@ def test_ten_thousand_pings(bus, line):
     line.wait_ended(session)
     assert all(is_unreachable(family) for family in FAMILIES)
     line.check_clean()
+
+
+def test_counters_of_both_sides(line, capsys):
+    """qmictl shows the modem's below the machine's, of sessions that it may ask about."""
+
+    def rows():
+        status, out, error = qmictl("-d", line.network, "link")
+        assert (status, error) == (0, "") and max(map(len, out.splitlines())) <= 80
+        with capsys.disabled():
+            print("\n" + out)
+        return [row.split() for row in out.split("\n\n")[2].splitlines()[1:]]
+
+    session = line.connect(families="ipv4")
+    assert [row[0] for row in rows()] == [line.network]
+    line.disconnect(session)
+
+    assert qmictl("connect", "--apn=internet", "--configure")[0] == 0
+    line.sim("set wds.get-packet-statistics.rx-packets-dropped = 3")
+    ping(line.network, families=[4])
+    host, modem = rows()
+    assert host[0] == line.network and int(host[2]) >= 3
+    # Of both families: each client has said the same.
+    assert modem == ["modem", "4434", "4.8", "MB", "6", "2084", "281.9", "kB", "0"]
+    assert qmictl("disconnect")[0] == 0
+
+
+def test_one_way_for_packets(line):
+    """Without muxes a second session has none."""
+    session = line.connect()
+    with pytest.raises(DBusError) as e:
+        line.connect(apn="other")
+    assert e.value.name == f"{NAME}.Error.LimitsExceeded"
+    line.disconnect(session)
+    # Nor when neither is up yet.
+    first, second = line.begin(), line.begin(apn="other")
+    session = line.bus.end(first, timeout=PATIENCE)
+    with pytest.raises(DBusError) as e:
+        line.bus.end(second, timeout=PATIENCE)
+    assert e.value.name == f"{NAME}.Error.LimitsExceeded"
+    line.disconnect(session)
+    line.disconnect(line.connect(apn="other"))
 
 
 def test_published_only(line):
