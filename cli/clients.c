@@ -8,25 +8,6 @@
 #include "reply.h"
 #include "table.h"
 
-static uint64_t number_of(const Value *entry, const char *key) {
-        const Value *v = value_dict_get(entry, key);
-        uint64_t number;
-
-        return v && value_get_u64(v, &number) >= 0 ? number : 0;
-}
-
-static const char *text_of(const Value *entry, const char *key) {
-        const Value *v = value_dict_get(entry, key);
-
-        return v && v->type == VALUE_STRING ? v->string : "";
-}
-
-static bool is_set(const Value *entry, const char *key) {
-        const Value *v = value_dict_get(entry, key);
-
-        return v && v->type == VALUE_BOOL && v->boolean;
-}
-
 static const char *local_time(uint64_t usec, Arena *a) {
         time_t seconds = (time_t) (usec / USEC_PER_SEC);
         char text[32];
@@ -40,16 +21,16 @@ static const char *local_time(uint64_t usec, Arena *a) {
 
 /* Where it comes from, for people: the caller's own one, an object, one that waits for its end. */
 static const char *kind_of(const Value *entry, Arena *a) {
-        const char *path = text_of(entry, "path"), *kind = "shared";
-        uint64_t n_lost = number_of(entry, "lost_indications");
+        const char *path = reply_text(entry, "path"), *kind = "shared";
+        uint64_t n_lost = reply_number(entry, "lost_indications");
 
-        if (is_set(entry, "lingering"))
+        if (reply_flag(entry, "lingering"))
                 kind = "lingering";
-        else if (is_set(entry, "implicit"))
+        else if (reply_flag(entry, "implicit"))
                 kind = "implicit";
         else if (*path)
-                kind = arena_printf(a, "%s%s%s", is_set(entry, "persist") ? "persistent " : "",
-                                    bus_device_name(path), is_set(entry, "socket") ? ", socket" : "");
+                kind = arena_printf(a, "%s%s%s", reply_flag(entry, "persist") ? "persistent " : "",
+                                    bus_device_name(path), reply_flag(entry, "socket") ? ", socket" : "");
         return kind && n_lost > 0 ? arena_printf(a, "%s, %" PRIu64 " lost", kind, n_lost) : kind;
 }
 
@@ -59,7 +40,7 @@ static bool is_withheld(const Value *entry) {
 
 /* One that persists can be nobody's. */
 static const char *owner_of(const Value *entry) {
-        const char *owner = text_of(entry, "owner");
+        const char *owner = reply_text(entry, "owner");
 
         if (is_withheld(entry))
                 return "withheld";
@@ -79,14 +60,14 @@ static int print_table(const Options *o, Arena *a, const Value *clients) {
 
                 if (!cells)
                         return cli_oom();
-                cells[0] = text_of(entry, "service");
-                cells[1] = arena_printf(a, "%" PRIu64, number_of(entry, "client_id"));
+                cells[0] = reply_text(entry, "service");
+                cells[1] = arena_printf(a, "%" PRIu64, reply_number(entry, "client_id"));
                 cells[2] = owner_of(entry);
-                cells[3] = text_of(entry, "program");
-                cells[4] =
-                        is_withheld(entry) ? "" : arena_printf(a, "%" PRIu64, number_of(entry, "requests"));
+                cells[3] = reply_text(entry, "program");
+                cells[4] = is_withheld(entry) ? ""
+                                              : arena_printf(a, "%" PRIu64, reply_number(entry, "requests"));
                 some_withheld |= is_withheld(entry);
-                cells[5] = local_time(number_of(entry, "since"), a);
+                cells[5] = local_time(reply_number(entry, "since"), a);
                 cells[6] = kind_of(entry, a);
                 for (size_t k = 0; k < ELEMENTSOF(headers); k++)
                         if (!cells[k])

@@ -4,7 +4,6 @@
 
 #include "bus.h"
 #include "connection.h"
-#include "device.h"
 #include "json.h"
 #include "output.h"
 #include "reply.h"
@@ -41,10 +40,10 @@ static int show_event(Connection *c, const char *event, const Value *session, co
 int connection_take_end(Connection *c, const Value *properties) {
         const Value *end = value_dict_get(properties, "EndReason");
 
-        if (!end || !*device_text(end, "kind"))
+        if (!end || !*reply_text(end, "kind"))
                 return 0;
-        if (set_text(&c->end_kind, device_text(end, "kind")) < 0 ||
-            set_text(&c->end_text, device_text(end, "text")) < 0)
+        if (set_text(&c->end_kind, reply_text(end, "kind")) < 0 ||
+            set_text(&c->end_text, reply_text(end, "text")) < 0)
                 return -ENOMEM;
         /* The modem's own clients are no people. */
         c->end_wanted = streq(c->end_kind, "requested") && !value_dict_get(end, "call_end_reason") &&
@@ -99,7 +98,7 @@ int connection_session_ended(Connection *c) {
 }
 
 static int session_up(Connection *c, const Value *session, Arena *a) {
-        const char *name = device_text(session, "name"), *summary = session_summary(session, a), *line;
+        const char *name = reply_text(session, "name"), *summary = session_summary(session, a), *line;
         bool first = !c->shown;
         int r;
 
@@ -158,9 +157,9 @@ static int on_session(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = session_describe(c->session, &properties, &a, &session);
         if (r < 0)
                 return connection_end(c, bus_fail_errno("connect", r));
-        if (streq(device_text(&session, "state"), "disconnecting"))
+        if (streq(reply_text(&session, "state"), "disconnecting"))
                 return 0; /* it will say when that is over */
-        if (!streq(device_text(&session, "state"), "disconnected"))
+        if (!streq(reply_text(&session, "state"), "disconnected"))
                 return session_up(c, &session, &a);
         return connection_take_end(c, &properties) < 0 ? connection_oom(c) : connection_session_ended(c);
 }

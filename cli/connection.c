@@ -9,7 +9,6 @@
 #include "agent.h"
 #include "bus.h"
 #include "bus/error.h"
-#include "device.h"
 #include "output.h"
 #include "reply.h"
 #include "session.h"

@@ -79,9 +79,3 @@ int device_describe(const char *path, const Value *properties, Arena *a, Value *
         *ret = device;
         return 0;
 }
-
-const char *device_text(const Value *device, const char *key) {
-        const Value *v = value_dict_get(device, key);
-
-        return v && v->type == VALUE_STRING ? v->string : "";
-}

@@ -7,6 +7,3 @@
  * as all keys are; ids of USB as "1199:9071", services as name → "1.25". `path` is not copied. 0 or -ENOMEM.
  */
 int device_describe(const char *path, const Value *properties, Arena *a, Value *ret);
-
-/* The text of a key, "" without it. */
-const char *device_text(const Value *device, const char *key);

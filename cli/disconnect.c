@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus.h"
-#include "device.h"
+#include "reply.h"
 #include "session.h"
 
 static int disconnect(const Options *o, sd_bus *bus, const Value *session, Arena *a) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        const char *what = arena_printf(a, "session %s", device_text(session, "name"));
+        const char *what = arena_printf(a, "session %s", reply_text(session, "name"));
         int r;
 
         if (!what)
                 return cli_oom();
-        r = bus_new_call(bus, device_text(session, "path"), QMID_SESSION_INTERFACE, "Disconnect", &m);
+        r = bus_new_call(bus, reply_text(session, "path"), QMID_SESSION_INTERFACE, "Disconnect", &m);
         if (r != EXIT_OK)
                 return r;
         r = sd_bus_message_append(m, "a{sv}", 0);

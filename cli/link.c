@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <net/if.h>
 #include <stdio.h>
 
 #include "bus.h"
 #include "json.h"
+#include "link.h"
 #include "output.h"
 #include "reply.h"
 #include "table.h"
@@ -14,28 +14,9 @@
 /* Of a mode that is to be set: the modem has a few steps to answer. */
 #define SET_TIMEOUT_USEC (120 * USEC_PER_SEC)
 
-static const char *text_of(const Value *dict, const char *key) {
-        const Value *v = value_dict_get(dict, key);
-
-        return v && v->type == VALUE_STRING ? v->string : "";
-}
-
-static uint64_t number_of(const Value *dict, const char *key) {
-        const Value *v = value_dict_get(dict, key);
-        uint64_t n;
-
-        return v && value_get_u64(v, &n) >= 0 ? n : 0;
-}
-
-static bool flag_of(const Value *dict, const char *key) {
-        const Value *v = value_dict_get(dict, key);
-
-        return v && v->type == VALUE_BOOL && v->boolean;
-}
-
 /* "32": what is not known, or does not count, is empty. */
 static const char *limit_of(const Value *side, const char *key, Arena *a) {
-        uint64_t n = number_of(side, key);
+        uint64_t n = reply_number(side, key);
 
         return n > 0 ? arena_printf(a, "%" PRIu64, n) : "";
 }
@@ -57,8 +38,8 @@ static int print_sides(const Options *o, Arena *a, const Value *modem, const Val
         if (!cells)
                 return cli_oom();
         cells[0] = "link layer";
-        cells[1] = text_of(modem, "link_layer");
-        cells[2] = text_of(host, "link_layer");
+        cells[1] = reply_text(modem, "link_layer");
+        cells[2] = reply_text(host, "link_layer");
         for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
                 const char *of_modem = limit_of(modem, limits[i].key, a),
                            *of_host = limit_of(host, limits[i].key, a);
@@ -78,86 +59,6 @@ static int print_sides(const Options *o, Arena *a, const Value *modem, const Val
         return EXIT_OK;
 }
 
-/* ---- the interfaces, which are on the machine where qmid runs */
-
-static uint64_t read_number(const char *interface, const char *file) {
-        char path[sizeof("/sys/class/net//statistics/rx_compressed") + IF_NAMESIZE];
-        uint64_t n = 0;
-        FILE *f;
-
-        if (strlen(interface) >= IF_NAMESIZE || strchr(interface, '/'))
-                return 0;
-        (void) snprintf(path, sizeof(path), "/sys/class/net/%s/%s", interface, file);
-        f = fopen(path, "re");
-        if (!f)
-                return 0;
-        if (fscanf(f, "%" SCNu64, &n) != 1)
-                n = 0;
-        fclose(f);
-        return n;
-}
-
-/* "1234", "12.3 kB": so that a row fits on 80 columns. */
-static const char *bytes_text(uint64_t n, Arena *a) {
-        static const char *const units[] = { "kB", "MB", "GB", "TB", "PB", "EB" };
-        double size = (double) n / 1000;
-        size_t i = 0;
-
-        if (n < 10000)
-                return arena_printf(a, "%" PRIu64, n);
-        for (; size >= 999.95 && i < ELEMENTSOF(units) - 1; i++)
-                size /= 1000;
-        return arena_printf(a, "%.1f %s", size, units[i]);
-}
-
-static const char *count_text(uint64_t n, Arena *a) {
-        return arena_printf(a, "%" PRIu64, n);
-}
-
-static int add_interface(Table *t, const char *interface, const char *mux) {
-        const char **cells = table_add(t);
-        size_t n = 0;
-
-        if (!cells)
-                return -ENOMEM;
-        cells[n++] = interface;
-        cells[n++] = mux;
-        cells[n++] = count_text(read_number(interface, "mtu"), t->arena);
-        cells[n++] = count_text(read_number(interface, "statistics/rx_packets"), t->arena);
-        cells[n++] = bytes_text(read_number(interface, "statistics/rx_bytes"), t->arena);
-        cells[n++] = count_text(read_number(interface, "statistics/rx_errors") +
-                                        read_number(interface, "statistics/rx_dropped"),
-                                t->arena);
-        cells[n++] = count_text(read_number(interface, "statistics/tx_packets"), t->arena);
-        cells[n++] = bytes_text(read_number(interface, "statistics/tx_bytes"), t->arena);
-        cells[n++] = count_text(read_number(interface, "statistics/tx_errors") +
-                                        read_number(interface, "statistics/tx_dropped"),
-                                t->arena);
-        for (size_t i = 0; i < n; i++)
-                if (!cells[i])
-                        return -ENOMEM;
-        return 0;
-}
-
-static int print_interfaces(const Options *o, Arena *a, const Value *host) {
-        static const char *const headers[] = { "INTERFACE", "MUX", "MTU",   "RX",  "BYTES",
-                                               "LOST",      "TX",  "BYTES", "LOST" };
-        Table t = { .arena = a, .headers = headers, .n_columns = ELEMENTSOF(headers) };
-        const Value *muxes = value_dict_get(host, "muxes");
-        int r;
-
-        if (!*text_of(host, "interface"))
-                return EXIT_OK;
-        r = add_interface(&t, text_of(host, "interface"), "");
-        for (uint32_t i = 0; r >= 0 && muxes && muxes->type == VALUE_DICT && i < muxes->n; i++)
-                r = add_interface(&t, text_of(muxes, muxes->entries[i].key), muxes->entries[i].key);
-        if (r < 0)
-                return cli_oom();
-        putchar('\n');
-        table_print(&t, stdout, o->legend);
-        return EXIT_OK;
-}
-
 /* ---- in words */
 
 static void print_words(const char *text) {
@@ -169,24 +70,24 @@ static void print_words(const char *text) {
 }
 
 static void print_heading(const Value *link, const Value *host) {
-        const char *agreed = text_of(link, "agreed"), *interface = text_of(host, "interface");
+        const char *agreed = reply_text(link, "agreed"), *interface = reply_text(host, "interface");
 
         output_text(stdout, *interface ? interface : "no network interface");
         if (*interface)
-                fputs(flag_of(host, "up") ? " is up" : " is down", stdout);
+                fputs(reply_flag(host, "up") ? " is up" : " is down", stdout);
         fputs("; mode ", stdout);
-        output_text(stdout, text_of(link, "mode"));
+        output_text(stdout, reply_text(link, "mode"));
         if (*agreed) {
                 fputs(", set to ", stdout);
                 output_text(stdout, agreed);
         }
         fputs("; managed by ", stdout);
-        output_text(stdout,
-                    streq(text_of(link, "manager"), "other") ? "somebody else" : text_of(link, "manager"));
+        output_text(stdout, streq(reply_text(link, "manager"), "other") ? "somebody else"
+                                                                        : reply_text(link, "manager"));
         fputs("\n\n", stdout);
 }
 
-static int print_link(const Options *o, Arena *a, const Value *link) {
+static int print_link(const Options *o, sd_bus *bus, Arena *a, const Value *link) {
         static const Value nothing = { .type = VALUE_DICT };
         const Value *modem = value_dict_get(link, "modem") ?: &nothing;
         const Value *host = value_dict_get(link, "host") ?: &nothing;
@@ -195,13 +96,13 @@ static int print_link(const Options *o, Arena *a, const Value *link) {
         print_heading(link, host);
         r = print_sides(o, a, modem, host);
         if (r == EXIT_OK && !o->host && !o->machine)
-                r = print_interfaces(o, a, host);
+                r = link_print_counters(o, bus, a, host);
         if (r != EXIT_OK)
                 return r;
-        if (*text_of(link, "problem"))
-                print_words(text_of(link, "problem"));
-        else if (!*text_of(link, "agreed") && !streq(text_of(link, "mode"), "off") &&
-                 !streq(text_of(modem, "link_layer"), text_of(host, "link_layer")))
+        if (*reply_text(link, "problem"))
+                print_words(reply_text(link, "problem"));
+        else if (!*reply_text(link, "agreed") && !streq(reply_text(link, "mode"), "off") &&
+                 !streq(reply_text(modem, "link_layer"), reply_text(host, "link_layer")))
                 print_words("Nothing is set until the first session begins; then both are.");
         return EXIT_OK;
 }
@@ -250,5 +151,5 @@ int verb_link(const Options *o, char **args, size_t n_args) {
                 return json_print(stdout, link, o->json);
         if (link->n == 0)
                 return cli_error(EXIT_MISSING, "%s has no network interface", bus_device_name(path));
-        return print_link(o, &a, link);
+        return print_link(o, bus, &a, link);
 }

@@ -8,7 +8,7 @@
 static int compare_devices(const void *a, const void *b) {
         const Value *x = a, *y = b;
 
-        return strcmp(device_text(x, "path"), device_text(y, "path"));
+        return strcmp(reply_text(x, "path"), reply_text(y, "path"));
 }
 
 static int print_table(const Options *o, Arena *a, const Value *devices) {
@@ -21,10 +21,10 @@ static int print_table(const Options *o, Arena *a, const Value *devices) {
 
                 if (!cells)
                         return cli_oom();
-                cells[0] = device_text(device, "name");
-                cells[1] = device_text(device, "model");
-                cells[2] = device_text(device, "state");
-                cells[3] = device_text(device, "port");
+                cells[0] = reply_text(device, "name");
+                cells[1] = reply_text(device, "model");
+                cells[2] = reply_text(device, "state");
+                cells[3] = reply_text(device, "port");
         }
         table_print(&t, stdout, o->legend);
         return EXIT_OK;

@@ -128,3 +128,22 @@ int reply_read(sd_bus_message *m, Arena *a, Value *ret) {
                 return bus_read_basic(m, type, ret);
         }
 }
+
+const char *reply_text(const Value *dict, const char *key) {
+        const Value *v = value_dict_get(dict, key);
+
+        return v && v->type == VALUE_STRING ? v->string : "";
+}
+
+uint64_t reply_number(const Value *dict, const char *key) {
+        const Value *v = value_dict_get(dict, key);
+        uint64_t n;
+
+        return v && value_get_u64(v, &n) >= 0 ? n : 0;
+}
+
+bool reply_flag(const Value *dict, const char *key) {
+        const Value *v = value_dict_get(dict, key);
+
+        return v && v->type == VALUE_BOOL && v->boolean;
+}

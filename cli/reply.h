@@ -10,3 +10,8 @@
  * paths text. Strings and bytes point into the message. 0, -EBADMSG (file descriptors, dictionaries with
  * other keys), -ENOMEM. */
 int reply_read(sd_bus_message *m, Arena *a, Value *ret);
+
+/* What a dictionary has there: "", 0 and false if it is not there, or is something else. */
+const char *reply_text(const Value *dict, const char *key);
+uint64_t reply_number(const Value *dict, const char *key);
+bool reply_flag(const Value *dict, const char *key);

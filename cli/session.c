@@ -34,7 +34,7 @@ int session_describe(const char *path, const Value *properties, Arena *a, Value 
 }
 
 static int compare_sessions(const void *a, const void *b) {
-        const char *x = device_text(a, "name"), *y = device_text(b, "name");
+        const char *x = reply_text(a, "name"), *y = reply_text(b, "name");
         size_t n = strlen(x), m = strlen(y);
 
         return n != m ? (n < m ? -1 : 1) : strcmp(x, y); /* numbers without zeros in front */
@@ -85,8 +85,8 @@ int session_list(const Options *o, sd_bus *bus, sd_bus_message **ret_reply, Aren
 
 int session_find(const Value *sessions, const char *name, const Value **ret) {
         for (uint32_t i = 0; name && i < sessions->n; i++)
-                if (streq(device_text(&sessions->elements[i], "name"), name) ||
-                    streq(device_text(&sessions->elements[i], "path"), name)) {
+                if (streq(reply_text(&sessions->elements[i], "name"), name) ||
+                    streq(reply_text(&sessions->elements[i], "path"), name)) {
                         *ret = &sessions->elements[i];
                         return EXIT_OK;
                 }
@@ -107,7 +107,7 @@ int session_find(const Value *sessions, const char *name, const Value **ret) {
 const char *session_address(const Value *session, const char *family, Arena *a) {
         const Value *ip = value_dict_get(session, family),
                     *prefix = ip ? value_dict_get(ip, "prefix") : NULL;
-        const char *address = ip ? device_text(ip, "address") : "";
+        const char *address = ip ? reply_text(ip, "address") : "";
         uint64_t n;
 
         if (!*address || !prefix || value_get_u64(prefix, &n) < 0)
@@ -131,7 +131,7 @@ static const char *family_trouble(const Value *session, const char *name, Arena 
 }
 
 const char *session_summary(const Value *session, Arena *a) {
-        const char *text = device_text(session, "interface"), *problem = device_text(session, "problem"),
+        const char *text = reply_text(session, "interface"), *problem = reply_text(session, "problem"),
                    *trouble = "";
 
         for (size_t i = 0; i < ELEMENTSOF(families) && text && trouble; i++) {

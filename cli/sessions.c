@@ -2,8 +2,8 @@
 #include <inttypes.h>
 
 #include "bus.h"
-#include "device.h"
 #include "json.h"
+#include "reply.h"
 #include "session.h"
 #include "table.h"
 
@@ -13,7 +13,7 @@ static const char *duration_of(const Value *session, Arena *a) {
                     *v = statistics ? value_dict_get(statistics, "duration") : NULL;
         uint64_t seconds;
 
-        if (!v || value_get_u64(v, &seconds) < 0 || !streq(device_text(session, "state"), "connected"))
+        if (!v || value_get_u64(v, &seconds) < 0 || !streq(reply_text(session, "state"), "connected"))
                 return "";
         return arena_printf(a, "%" PRIu64 ":%02u:%02u", seconds / 3600, (unsigned) (seconds / 60 % 60),
                             (unsigned) (seconds % 60));
@@ -32,10 +32,10 @@ static int print_table(const Options *o, Arena *a, const Value *sessions) {
 
                 if (!first || !second || !duration || !cells)
                         return cli_oom();
-                cells[0] = device_text(session, "name");
-                cells[1] = device_text(session, "state");
-                cells[2] = device_text(session, "interface");
-                cells[3] = device_text(session, "apn");
+                cells[0] = reply_text(session, "name");
+                cells[1] = reply_text(session, "state");
+                cells[2] = reply_text(session, "interface");
+                cells[3] = reply_text(session, "apn");
                 cells[4] = duration;
                 cells[5] = *first ? first : second;
                 if (!*first || !*second)

@@ -102,7 +102,7 @@ static void print_device(const Value *device, Arena *a) {
                         if (!services.elements)
                                 return;
                         for (uint32_t k = 0; k < v->n; k++) {
-                                const char *version = device_text(v, v->entries[k].key),
+                                const char *version = reply_text(v, v->entries[k].key),
                                            *text = arena_printf(a, "%s %s", v->entries[k].key, version);
 
                                 if (!text)
@@ -150,7 +150,7 @@ int verb_status(const Options *o, char **args, size_t n_args) {
                 const SchemaMessage *m = s ? schema_message_by_name(s, queries[i].message) : NULL;
 
                 if (!m || !services || !value_dict_get(services, queries[i].service) ||
-                    !streq(device_text(&device, "state"), "ready"))
+                    !streq(reply_text(&device, "state"), "ready"))
                         continue;
                 if (query(o, bus, path, m, &a, &replies[i], &answers[i]) == EXIT_OK)
                         messages[i] = m;
