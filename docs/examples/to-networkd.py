@@ -19,7 +19,7 @@ def network_file(session):
     mtus = [a["mtu"] for a in addresses if a.get("mtu")]
     if mtus:
         lines.append(f"MTUBytes={min(mtus)}")
-    lines += ["", "[Network]", "LinkLocalAddressing=no", "IPv6AcceptRA=no"]
+    lines += ["", "[Network]", "LinkLocalAddressing=no", "IPv6AcceptRA=no", "LLDP=no"]  # it needs Ethernet
     for a in addresses:
         lines.append(f"Address={a['address']}/{a['prefix']}")
         lines += [f"DNS={server}" for server in a.get("dns", [])]

@@ -121,6 +121,7 @@ MTUBytes=1500
 [Network]
 LinkLocalAddressing=no
 IPv6AcceptRA=no
+LLDP=no
 Address=192.0.2.42/30
 DNS=192.0.2.53
 

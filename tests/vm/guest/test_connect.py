@@ -114,3 +114,32 @@ def test_connection_manager(services, modem):
         assert manager.wait(PATIENCE) == 0
         timer.cancel()
     assert addresses(port.network) == []
+
+
+@pytest.fixture
+def networkd(services):
+    unit = "systemd-networkd.service"
+    services.start(unit)
+    yield
+    # Else a socket starts it again.
+    subprocess.run(["systemctl", "stop", unit.replace(".service", ".socket"), unit], check=True)
+
+
+def test_networkd(services, modem, networkd):
+    """The other example: systemd-networkd sets the interface up, and forgets it when the session ends."""
+    port, = modem.plug()
+    services.wait(UNIT, ActiveState="active")
+    with subprocess.Popen(["qmictl", "--json=short", "connect", "--apn=internet", "--wait", "--foreground"],
+                          stdout=subprocess.PIPE) as session, \
+            subprocess.Popen([ROOT / "docs/examples/to-networkd.py"], stdin=session.stdout) as manager:
+        session.stdout.close()
+        try:
+            subprocess.run(["/lib/systemd/systemd-networkd-wait-online", f"--interface={port.network}:routable",
+                            f"--timeout={PATIENCE}"], check=True)
+            for family, far in ((4, "198.51.100.7"), (6, "2001:db8:ffff::1")):      # by default routes
+                with Pinger(port.network, family, far=far) as pinger:
+                    pinger.ping(3)
+        finally:
+            session.terminate()
+        assert manager.wait(PATIENCE) == 0
+    assert addresses(port.network) == []
