@@ -8,6 +8,7 @@ import lzma
 import os
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -19,9 +20,10 @@ BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_rng"]
 MODULES = ["vhci-hcd", "qmi_wwan", "cdc_mbim", "huawei_cdc_ncm", "option", "qcserial", "usbmon", "wwan", "qrtr",
            "tun", "dummy", "veth", "fuse", "loop", "ipv6", "unix", "af_packet", "autofs4", "button"]
 
-# Programs that use the same ports, for the tests of how qmid gets on with them, and one that it gives name servers to.
+# Programs that use the same ports, for the tests of how qmid gets on with them, and those that have to do with its
+# connections.
 # Nothing starts them but a test.
-NEIGHBOURS = ["libqmi-proxy", "libqmi-utils", "modemmanager", "systemd-resolved"]
+NEIGHBOURS = ["libqmi-proxy", "libqmi-utils", "modemmanager", "network-manager", "systemd-resolved"]
 # Who decides who may do what, and who knows of sessions, where this machine has not got them.
 AUTHORITIES = ["polkitd", "libpam-systemd"]
 
@@ -79,8 +81,8 @@ class Image:
         self.kernel = self.state / "vmlinux"
         self.initrd = self.state / "initrd"
         self.base = self.state / "base"
-        self.neighbours = self.state / "neighbours"
-        self.authorities = self.state / "authorities"
+        self.neighbours = self.state / self._name("neighbours", NEIGHBOURS)
+        self.authorities = self.state / self._name("authorities", AUTHORITIES)
         self.kernel_package = kernel_package
 
     def make(self):
@@ -92,8 +94,8 @@ class Image:
         self._once("packages", self._fetch)
         self._once("vmlinux", self._unpack_kernel)
         self._once("modules", self._select_modules)
-        missing = {"neighbours": self._fetch_more("neighbours", NEIGHBOURS, NEIGHBOURS),
-                   "authorities": self._fetch_more("authorities", AUTHORITIES)}
+        missing = {"neighbours": self._fetch_more(self.neighbours.name, NEIGHBOURS, NEIGHBOURS),
+                   "authorities": self._fetch_more(self.authorities.name, AUTHORITIES)}
         # These change with the checkout, and are quick.
         self._make_initrd()
         self._make_base()
@@ -101,6 +103,11 @@ class Image:
         for name, reason in missing.items():
             if reason:
                 (self.base / f"{name}-missing").write_text(reason)
+
+    @staticmethod
+    def _name(name, packages):
+        """Another one for other packages."""
+        return f"{name}-{zlib.crc32(' '.join(packages).encode()):08x}"
 
     def _once(self, name, make):
         """A folder or file appears under its name when it is whole."""

@@ -15,6 +15,7 @@ from qmid import UNIT, qmictl
 from udev import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
+MISSING = Path("/neighbours-missing")
 CONF, CREDENTIALS = Path("/etc/qmid/connect"), Path("/etc/credstore")
 DENIALS = re.compile(r"SECCOMP|seccomp|Operation not permitted|Permission denied|apparmor=.DENIED", re.I)
 
@@ -143,3 +144,47 @@ def test_networkd(services, modem, networkd):
             session.terminate()
         assert manager.wait(PATIENCE) == 0
     assert addresses(port.network) == []
+
+
+def block(beginning):
+    """Of docs/data.md, that with this first line."""
+    text = (ROOT / "docs/data.md").read_text()
+    return text[text.index(f"\n{beginning}\n") + 1:].split("```")[0]
+
+
+@pytest.fixture
+def network_manager(services):
+    """With what docs/data.md gives it."""
+    unit, dispatcher = "NetworkManager.service", "NetworkManager-dispatcher.service"
+    script, conf = Path("/etc/NetworkManager/dispatcher.d/50-qmid"), Path("/etc/NetworkManager/conf.d/qmid.conf")
+    for file, text in ((script, block("#!/bin/sh")), (conf, block("[keyfile]"))):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    script.chmod(0o755)
+    subprocess.run(["systemctl", "enable", "--quiet", "--runtime", dispatcher], check=True)
+    services.start(unit)
+    yield
+    subprocess.run(["nmcli", "connection", "delete", "cable"], check=False)
+    services.stop(unit)
+    services.stop(dispatcher)
+    subprocess.run(["systemctl", "disable", "--quiet", "--runtime", dispatcher], check=True)
+    script.unlink()
+    conf.unlink()
+
+
+@pytest.mark.skipif(MISSING.exists(), reason=MISSING.exists() and MISSING.read_text())
+def test_network_manager(services, enable, modem, network_manager):
+    """It leaves the interface alone, and its dispatcher connects by modem only while there is nothing else."""
+    unit = enable("internet", "--apn=internet --configure")
+    port, = modem.plug()
+    services.wait(unit, ActiveState="active")
+    shown = subprocess.run(["nmcli", "-t", "-f", "DEVICE,STATE", "device"], capture_output=True, text=True, check=True)
+    assert f"{port.network}:unmanaged" in shown.stdout or port.network not in shown.stdout
+    subprocess.run(["nmcli", "connection", "add", "type", "dummy", "ifname", "cable", "con-name", "cable",
+                    "ipv4.method", "manual", "ipv4.addresses", "198.51.100.2/24", "ipv4.gateway", "198.51.100.1"],
+                   check=True)        # which connects it
+    services.wait(unit, ActiveState="inactive")
+    assert addresses(port.network) == []
+    subprocess.run(["nmcli", "connection", "down", "cable"], check=True)
+    services.wait(unit, ActiveState="active")
+    ping(port.network, 4)
