@@ -494,6 +494,27 @@ static void test_modem_reset(void) {
         bench_done(&b);
 }
 
+static void test_modem_reset_adopted(void) {
+        SessionOptions o = only(SESSION_IPV4);
+        Bench b;
+
+        bench_init(&b, WITH_LINK);
+        bench_connect(&b, &o);
+        bench_to_start(&b, SESSION_IPV4, 2);
+        bench_say(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}", "no_effect", NULL);
+        bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
+        RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
+        bench_settle(&b);
+        check(session_is_adopted(b.session));
+        *fake_events = 0;
+        b.forgets = true;
+        bench_tell_sync(&b);
+        expect_end(&b, "client ipv4 0\ndisconnected\n");
+        bench_has(&b, "modem-reset (-19): ");
+        check_str(fake_events, "unuse ");
+        bench_done(&b);
+}
+
 static void test_port_gone(void) {
         SessionOptions o = only(SESSION_IPV4);
         Bench b;
@@ -728,6 +749,7 @@ int main(void) {
         test_other_family();
         test_carried();
         test_modem_reset();
+        test_modem_reset_adopted();
         test_port_gone();
         test_port_gone_while_connecting();
         test_port_gone_while_disconnecting();
