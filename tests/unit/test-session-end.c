@@ -4,16 +4,10 @@
 
 /* What becomes of a session that is connected, and how it ends. */
 
-#define SETTINGS(id)                                                                                     \
-        "wds " id " get-current-settings {settings: [s: 'dns_address', 'ip_address', 'gateway', 'mtu', " \
-        "'ip_family']}"
-#define STATUS(id)    "wds " id " get-packet-service-status {}"
 #define CONNECTION(s) "{connection: {status: '" s "', reconfiguration_required: false}}"
 #define CONNECTION_OF(s, f) \
         "{connection: {status: '" s "', reconfiguration_required: false}, ip_family: '" f "'}"
-#define ENDED(more)   "{connection: {status: 'disconnected', reconfiguration_required: false}, " more "}"
-#define STOP_IPV4(id) "wds " id " stop-network {packet_data_handle: u4}"
-#define STOP_IPV6(id) "wds " id " stop-network {packet_data_handle: u6}"
+#define ENDED(more) "{connection: {status: 'disconnected', reconfiguration_required: false}, " more "}"
 #define SERVING(registration, roaming)                      \
         "{serving_system: {registration: '" registration    \
         "', cs_attach: 'attached', ps_attach: 'attached', " \
@@ -224,7 +218,7 @@ static void test_free_while_connecting(void) {
         bench_init(&b, WITH_LINK);
         bench_connect(&b, &o);
         bench_to_start(&b, SESSION_IPV4, 2);
-        start = bench_expect(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}");
+        start = bench_expect(&b, START("2"));
         b.session = session_free(b.session);
         (void) snprintf(text, sizeof(text), "wds 2 abort {transaction: q%u}", start->transaction);
         bench_say(&b, text, NULL, NULL);
@@ -501,7 +495,7 @@ static void test_modem_reset_adopted(void) {
         bench_init(&b, WITH_LINK);
         bench_connect(&b, &o);
         bench_to_start(&b, SESSION_IPV4, 2);
-        bench_say(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}", "no_effect", NULL);
+        bench_say(&b, START("2"), "no_effect", NULL);
         bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
         RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
         bench_settle(&b);
@@ -533,7 +527,7 @@ static void test_port_gone_while_connecting(void) {
         bench_init(&b, 0);
         bench_connect(&b, &o);
         bench_to_start(&b, SESSION_IPV4, 2);
-        bench_expect(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}");
+        bench_expect(&b, START("2"));
         bench_hang_up(&b);
         expect_end(&b, "device-gone (-19): the modem is gone: ");
         bench_done(&b);
@@ -566,7 +560,7 @@ static void test_modem_reset_while_connecting(void) {
         bench_init(&b, 0);
         bench_connect(&b, &o);
         bench_to_start(&b, SESSION_IPV4, 2);
-        bench_expect(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}");
+        bench_expect(&b, START("2"));
         bench_tell_sync(&b);
         expect_end(&b, "modem-reset (-19): ");
         bench_done(&b);
@@ -636,7 +630,7 @@ static void test_inhibited_while_connecting(void) {
         bench_init(&b, 0);
         bench_connect(&b, &o);
         bench_to_start(&b, SESSION_IPV4, 2);
-        bench_expect(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}");
+        bench_expect(&b, START("2"));
         mux_inhibit(device_get_mux(b.device), "a test");
         expect_end(&b, "device-gone (-19): the port was given up: a test\n");
         bench_done(&b);

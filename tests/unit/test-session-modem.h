@@ -95,6 +95,14 @@ void bench_bring_up(Bench *b, SessionFamily f, uint8_t id);
         "{ipv6_address: {address: '2001:db8:42::2a', prefix_length: y64}, ipv6_gateway: {address: " \
         "'fe80::1', "                                                                               \
         "prefix_length: y64}, ipv6_primary_dns: '2001:db8::53', mtu: u1420}"
+/* What the modem is asked by the client with that id. */
+#define START(id) "wds " id " start-network {apn: 'internet', profile_index_3gpp: y1}"
+#define SETTINGS(id)                                                                                     \
+        "wds " id " get-current-settings {settings: [s: 'dns_address', 'ip_address', 'gateway', 'mtu', " \
+        "'ip_family']}"
+#define STATUS(id)    "wds " id " get-packet-service-status {}"
+#define STOP_IPV4(id) "wds " id " stop-network {packet_data_handle: u4}"
+#define STOP_IPV6(id) "wds " id " stop-network {packet_data_handle: u6}"
 /* A session that is connected, in that family or both, and nothing more is to be told. */
 void bench_connected(Bench *b, const SessionOptions *o);
 

@@ -3,13 +3,6 @@
 
 /* What becomes of a session when another daemon goes on. */
 
-#define SETTINGS(id)                                                                                     \
-        "wds " id " get-current-settings {settings: [s: 'dns_address', 'ip_address', 'gateway', 'mtu', " \
-        "'ip_family']}"
-#define STATUS(id)    "wds " id " get-packet-service-status {}"
-#define STOP_IPV4(id) "wds " id " stop-network {packet_data_handle: u4}"
-#define STOP_IPV6(id) "wds " id " stop-network {packet_data_handle: u6}"
-
 static void ready(Bench *b) {
         RUN_UNTIL(b, mux_get_state(device_get_mux(b->device)) == MUX_READY);
 }
@@ -217,7 +210,7 @@ static void test_adopted(void) {
         bench_init(&b, 0);
         bench_connect(&b, &o);
         bench_to_start(&b, SESSION_IPV4, 2);
-        bench_say(&b, "wds 2 start-network {apn: 'internet', profile_index_3gpp: y1}", "no_effect", NULL);
+        bench_say(&b, START("2"), "no_effect", NULL);
         bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
         RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
         bench_settle(&b);

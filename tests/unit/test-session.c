@@ -3,13 +3,9 @@
 
 /* Sessions that connect, or try to. */
 
-#define SETTINGS(id)                                                                                     \
-        "wds " id " get-current-settings {settings: [s: 'dns_address', 'ip_address', 'gateway', 'mtu', " \
-        "'ip_family']}"
-#define START(id) "wds " id " start-network {apn: 'internet', profile_index_3gpp: y1}"
-#define CAUSE(n)  "{call_end_reason: 'unspecified', verbose_call_end_reason: {type: '3gpp', reason: n" #n "}}"
-#define IPV4      "ipv4 192.0.2.42/30 via 192.0.2.41 dns 192.0.2.53 mtu 1420\n"
-#define IPV6      "ipv6 2001:db8:42::2a/64 via fe80::1 dns 2001:db8::53 mtu 1420\n"
+#define CAUSE(n) "{call_end_reason: 'unspecified', verbose_call_end_reason: {type: '3gpp', reason: n" #n "}}"
+#define IPV4     "ipv4 192.0.2.42/30 via 192.0.2.41 dns 192.0.2.53 mtu 1420\n"
+#define IPV6     "ipv6 2001:db8:42::2a/64 via fe80::1 dns 2001:db8::53 mtu 1420\n"
 
 static void test_both(void) {
         SessionOptions o = both();
