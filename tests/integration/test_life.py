@@ -132,12 +132,17 @@ def faults(bus, sim):
     bus.qmi(device, "Nas", "GetSystemInfo")
     sim.command("split off")
     for how in ("reset", "hangup"):
+        bus.qmi(device, "Nas", "GetDrx")        # so that there are ids of nas
         bus.qmi(device, "Nas", "SetEventReport")
-        sim.command("silent on")
+        messages = ("nas.get-drx", "nas.set-event-report", "ctl.allocate-client-id")
+        before = [sim.count(m) for m in messages]
+        for m in messages:
+            sim.command(f"delay 1000000 {m}")
         asked = [bus.begin(device, f"{NAME}.{s}", m, "a{sv}", {})
                  for s, m in (("Nas", "GetDrx"), ("Nas", "SetEventReport"), ("Dms", "SetEventReport"))]
-        bus.wait_property(device, DEVICE, "State", "ready")
-        sim.command("silent off")
+        for m, n in zip(messages, before):
+            sim.wait_count(m, n + 1)
+            sim.command(f"delay 0 {m}")
         sim.command(how)
         for serial in asked:
             assert refused(lambda: bus.end(serial)) == "DeviceGone"
