@@ -20,7 +20,7 @@
 
 /* Answers in the socket are behind each other, too, and the bus reads no more of ours at a time than of
  * anybody's. The bus library would have megabytes there. */
-#define SEND_BUFFER (32 * 1024)
+#define SEND_BUFFER (16 * 1024)
 
 /* All lines share these, and each gets as much as the others; but no less than one call. */
 #define CALLS_MAX 16384U
