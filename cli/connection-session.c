@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <time.h>
 
 #include "bus.h"
 #include "connection.h"
@@ -8,10 +7,10 @@
 #include "output.h"
 #include "reply.h"
 #include "session.h"
+#include "util/clock.h"
 
 static int show_event(Connection *c, const char *event, const Value *session, const char *line, Arena *a) {
         Value object = { .type = VALUE_DICT }, *v;
-        struct timespec now;
 
         if (c->options->json == JSON_OFF) {
                 output_text(stdout, line);
@@ -20,12 +19,10 @@ static int show_event(Connection *c, const char *event, const Value *session, co
                                ? cli_error(EXIT_REFUSED, "cannot write the output")
                                : EXIT_OK;
         }
-        (void) clock_gettime(CLOCK_REALTIME, &now);
         v = value_dict_add(&object, a, "time_usec");
         if (!v)
                 return cli_oom();
-        *v = (Value){ .type = VALUE_U64,
-                      .u64 = (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000 };
+        *v = (Value){ .type = VALUE_U64, .u64 = now_usec(CLOCK_REALTIME) };
         v = value_dict_add(&object, a, "event");
         if (!v)
                 return cli_oom();
@@ -90,7 +87,7 @@ int connection_session_ended(Connection *c) {
         if (r != EXIT_OK || c->end_wanted)
                 return connection_end(c, r);
 
-        if (connection_now_usec() - c->up_since_usec >= UP_LONG_SEC * USEC_PER_SEC)
+        if (now_usec(CONNECT_CLOCK) - c->up_since_usec >= UP_LONG_SEC * USEC_PER_SEC)
                 c->delay_sec = RETRY_MIN_SEC;
         r = connection_wait(c, true, text);
         connection_forget_session(c);
@@ -114,7 +111,7 @@ static int session_up(Connection *c, const Value *session, Arena *a) {
 
         if (first) {
                 c->was_up = true;
-                c->up_since_usec = connection_now_usec();
+                c->up_since_usec = now_usec(CONNECT_CLOCK);
                 c->limit = sd_event_source_disable_unref(c->limit);
                 connection_watch_registration(c, false);
         } else if (streq(c->shown, line)) {

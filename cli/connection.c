@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "agent.h"
 #include "bus.h"
@@ -97,13 +96,6 @@ int connection_get_all(Connection *c, ConnectionState state, const char *path, c
         if (r < 0)
                 return connection_end(c, bus_fail_errno(interface, r));
         return connection_call(c, state, m, c->options->timeout_usec ?: BUS_TIMEOUT_USEC, callback);
-}
-
-uint64_t connection_now_usec(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CONNECT_CLOCK, &now);
-        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
 }
 
 void connection_hold_signals(const Connection *c, bool hold) {

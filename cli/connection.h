@@ -62,7 +62,6 @@ int connection_end(Connection *c, int code);
 int connection_oom(Connection *c);
 /* Copies; NULL is none. 0 or -ENOMEM. */
 int set_text(char **text, const char *value);
-uint64_t connection_now_usec(void);
 /* SIGINT and SIGTERM come as events, with --foreground; or end us. */
 void connection_hold_signals(const Connection *c, bool hold);
 

@@ -10,6 +10,7 @@
 #include "registration.h"
 #include "reply.h"
 #include "services.h"
+#include "util/clock.h"
 
 /* A service that is watched. */
 typedef struct Watch {
@@ -153,18 +154,11 @@ static int add_text(Value *dict, Arena *a, const char *key, const char *text) {
         return 0;
 }
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
-}
-
 /* `schema` NULL: one that the schema does not know; `name` is then its number. */
 static int monitor_show(Monitor *m, const char *service, const char *name, const SchemaMessage *schema,
                         const Value *fields, Arena *a) {
         Value object = { .type = VALUE_DICT }, *v;
-        uint64_t usec = now_usec();
+        uint64_t usec = now_usec(CLOCK_REALTIME);
         time_t seconds = (time_t) (usec / USEC_PER_SEC);
         char text[16] = "";
         struct tm tm;

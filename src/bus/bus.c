@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <time.h>
 
 #include "bus/internal.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* How long the end waits for the bus daemon to say who the last callers are. */
 #define LEAVE_USEC USEC_PER_SEC
-
-static uint64_t now_usec(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
-}
 
 /* A signal that is for us alone, and from no bus daemon. What we subscribe to goes to all, and the bus
  * daemon knows who may hear it as whose; but it passes on to a connection what anybody addresses to it, and
@@ -226,7 +219,7 @@ bool bus_has_calls(Bus *b) {
 
 /* Until none of the callers waits for what the bus daemon says of it, or for so long. */
 static int bus_wait_for_credentials(Bus *b, uint64_t timeout_usec) {
-        uint64_t end = now_usec() + timeout_usec, now;
+        uint64_t end = now_usec(CLOCK_MONOTONIC) + timeout_usec, now;
         const Caller *c;
         int r;
 
@@ -239,7 +232,7 @@ static int bus_wait_for_credentials(Bus *b, uint64_t timeout_usec) {
                 r = sd_bus_process(b->bus, NULL);
                 if (r < 0)
                         return r;
-                now = now_usec();
+                now = now_usec(CLOCK_MONOTONIC);
                 if (now >= end)
                         return -ETIMEDOUT;
                 if (r == 0) {

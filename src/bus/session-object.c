@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <time.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
 #include "net/net.h"
+#include "util/clock.h"
 
 /* org.qmid1.Session */
 
@@ -146,13 +146,9 @@ static int append_counters(sd_bus_message *reply, const NetInterface *i) {
 
 /* Whole seconds; also those that the machine slept. */
 static uint64_t session_duration(const BusSession *s) {
-        uint64_t since = session_get_since_usec(s->session), now;
-        struct timespec t;
+        uint64_t since = session_get_since_usec(s->session), now = now_usec(CLOCK_BOOTTIME);
 
-        if (since == 0 || clock_gettime(CLOCK_BOOTTIME, &t) < 0)
-                return 0;
-        now = (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
-        return now > since ? (now - since) / USEC_PER_SEC : 0;
+        return since > 0 && now > since ? (now - since) / USEC_PER_SEC : 0;
 }
 
 static int get_statistics(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -3,10 +3,10 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bus/internal.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* Of the frame and its message. */
@@ -70,11 +70,9 @@ static void on_frame(Mux *mux, bool to_modem, const uint8_t *frame, size_t n_fra
         TraceHeader header = { .from_modem = !to_modem };
         BusDevice *d = userdata;
         bool is_masked = false;
-        struct timespec now;
         BusTrace *t;
 
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        header.usec = (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+        header.usec = now_usec(CLOCK_REALTIME);
         LIST_FOREACH(t, &d->traces, of_device) {
                 if (!t->unmasked && !is_masked) {
                         masked = mask_frame(mux, frame, n_frame);

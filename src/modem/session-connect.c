@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <time.h>
 
 #include "modem/session-internal.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* The way up: link, profile, one call after the other; and what is said when none of them came up. */
-
-static uint64_t now_usec(clockid_t clock) {
-        struct timespec t;
-
-        (void) clock_gettime(clock, &t);
-        return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
-}
 
 static bool time_is_up(const Session *s) {
         return now_usec(CLOCK_MONOTONIC) >= s->deadline_usec;

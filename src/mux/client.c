@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <time.h>
 
 #include "mux/mux-internal.h"
+#include "util/clock.h"
 #include "util/log.h"
-
-static uint64_t realtime_usec(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
-}
 
 static void client_set_ending(Client *c, bool ending) {
         if (c->ending == ending)
@@ -72,7 +65,7 @@ int client_new_internal(Client **ret, Mux *m, uint16_t service, const Owner *own
                 .ops = ops,
                 .userdata = userdata,
                 .window = CLIENT_WINDOW,
-                .since_usec = realtime_usec(),
+                .since_usec = now_usec(CLOCK_REALTIME),
                 .key = m->next_key++,
                 .retry_usec = UINT64_MAX,
         };
@@ -278,7 +271,7 @@ int client_set_owner(Client *c, const Owner *owner, const Owner *to) {
 void client_start(Client *c, uint8_t id) {
         c->id = id;
         c->retried = false;
-        c->since_usec = realtime_usec();
+        c->since_usec = now_usec(CLOCK_REALTIME);
         client_set_state(c, CLIENT_READY);
 }
 
