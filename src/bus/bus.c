@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "bus/internal.h"
 #include "util/clock.h"
@@ -6,6 +9,22 @@
 
 /* How long the end waits for the bus daemon to say who the last callers are. */
 #define LEAVE_USEC USEC_PER_SEC
+
+/* Off; the socket is in the event loop already, so it is another descriptor of it. */
+int bus_add_room_source(sd_bus *bus, sd_event_source **ret, sd_event_io_handler_t handler, void *userdata) {
+        int fd, r;
+
+        fd = fcntl(sd_bus_get_fd(bus), F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        r = sd_event_add_io(sd_bus_get_event(bus), ret, fd, EPOLLOUT, handler, userdata);
+        if (r < 0) {
+                close(fd);
+                return r;
+        }
+        r = sd_event_source_set_io_fd_own(*ret, true);
+        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
 
 /* A signal that is for us alone, and from no bus daemon. What we subscribe to goes to all, and the bus
  * daemon knows who may hear it as whose; but it passes on to a connection what anybody addresses to it, and
@@ -99,7 +118,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOps *ops, void *userdata) {
                 return -ENOMEM;
         b->ops = ops;
         b->userdata = userdata;
-        b->sleep_delay = b->room_fd = -1;
+        b->sleep_delay = -1;
         LIST_INIT(&b->devices);
         LIST_INIT(&b->callers);
         b->nobody.name = "";
@@ -149,7 +168,7 @@ Bus *bus_free(Bus *b) {
         peer_logind_done(b);
         resolved_free(b->resolved);
         turns_free(b->turns);
-        bus_indications_stop(b);
+        sd_event_source_disable_unref(b->room);
         sd_bus_flush_close_unref(b->bus);
         service_faces_free(b->faces);
         free(b);

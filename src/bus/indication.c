@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
@@ -240,21 +237,8 @@ static int on_room(sd_event_source *source, int fd, uint32_t events, void *userd
 }
 
 int bus_indications_start(Bus *b) {
-        int r;
-
         TAILQ_INIT(&b->waiting_for_room);
-        b->room_fd = fcntl(sd_bus_get_fd(b->bus), F_DUPFD_CLOEXEC, 3);
-        if (b->room_fd < 0)
-                return -errno;
-        r = sd_event_add_io(sd_bus_get_event(b->bus), &b->room, b->room_fd, EPOLLOUT, on_room, b);
-        return r < 0 ? r : sd_event_source_set_enabled(b->room, SD_EVENT_OFF);
-}
-
-void bus_indications_stop(Bus *b) {
-        b->room = sd_event_source_disable_unref(b->room);
-        if (b->room_fd >= 0)
-                close(b->room_fd);
-        b->room_fd = -1;
+        return bus_add_room_source(b->bus, &b->room, on_room, b);
 }
 
 void bus_indications_flush(Bus *b, const char *listener) {

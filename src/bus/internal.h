@@ -54,7 +54,6 @@ struct Bus {
         bool detached;                /* what is held is the next daemon's */
         char id[SD_ID128_STRING_MAX]; /* of the message bus */
         Turns *turns;
-        int room_fd;           /* the bus, for an event source of its own */
         sd_event_source *room; /* on while indications wait until the bus takes them */
         TAILQ_HEAD(, BusClient) waiting_for_room;
         size_t n_held_bytes;   /* of indications that wait, for whatever */
@@ -94,6 +93,11 @@ struct BusDevice {
         BusLinkCall *link_call; /* the SetLinkLayer that is under way; NULL: none is */
         LIST_ENTRY(BusDevice) entries;
 };
+
+/* ---- bus.c: when the bus takes what is sent */
+
+/* A source that is dispatched then, while it is on. */
+int bus_add_room_source(sd_bus *bus, sd_event_source **ret, sd_event_io_handler_t handler, void *userdata);
 
 /* ---- user.c: a uid with its share */
 
@@ -528,7 +532,6 @@ void bus_indications_drop(BusClient *c);
  * everybody. */
 void bus_indications_flush(Bus *b, const char *listener);
 int bus_indications_start(Bus *b);
-void bus_indications_stop(Bus *b);
 
 /* ---- client-object.c, device.c, manager.c, log-control.c */
 

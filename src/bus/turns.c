@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <search.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "bus/internal.h"
 #include "bus/value.h"
@@ -54,7 +51,6 @@ typedef struct Line {
 struct Turns {
         Bus *owner;
         sd_bus *bus;
-        int fd;                  /* the bus, for an event source of our own */
         sd_event_source *source; /* on while there are lines; it waits until the bus takes our answers */
         sd_event_source *check;  /* on when callers_check() is due */
         sd_bus_message *turn;    /* that is being given to the bus library for the second time */
@@ -156,7 +152,7 @@ static int line_check(const Turns *t, const Line *l, size_t n_bytes, sd_bus_erro
 static bool has_input(const Turns *t) {
         int n;
 
-        return ioctl(t->fd, FIONREAD, &n) >= 0 && n > 0;
+        return ioctl(sd_bus_get_fd(t->bus), FIONREAD, &n) >= 0 && n > 0;
 }
 
 static int on_check(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -279,15 +275,9 @@ int turns_new(Bus *b, Turns **ret) {
                 return -ENOMEM;
         t->owner = b;
         t->bus = b->bus;
-        t->fd = -1;
         TAILQ_INIT(&t->lines);
-        t->fd = fcntl(sd_bus_get_fd(t->bus), F_DUPFD_CLOEXEC, 3);
-        if (t->fd < 0)
-                return -errno;
-        (void) setsockopt(t->fd, SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER }, sizeof(int));
-        r = sd_event_add_io(event, &t->source, t->fd, EPOLLOUT, on_turn, t);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(t->source, SD_EVENT_OFF);
+        (void) setsockopt(sd_bus_get_fd(t->bus), SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER }, sizeof(int));
+        r = bus_add_room_source(t->bus, &t->source, on_turn, t);
         if (r >= 0)
                 r = sd_event_add_time(event, &t->check, CLOCK_MONOTONIC, 0, 0, on_check, t);
         if (r >= 0)
@@ -308,8 +298,6 @@ Turns *turns_free(Turns *t) {
         sd_bus_message_unref(t->turn);
         sd_event_source_disable_unref(t->source);
         sd_event_source_disable_unref(t->check);
-        if (t->fd >= 0)
-                close(t->fd);
         free(t);
         return NULL;
 }
