@@ -21,7 +21,7 @@ static int get_client_id(sd_bus *bus, const char *path, const char *interface, c
 }
 
 static const char *owner_name(const BusClient *c) {
-        const Caller *owner = c->session ? c->session->caller : c->caller;
+        const Caller *owner = bus_client_get_caller(c);
 
         return owner ? owner->name : "";
 }

@@ -80,10 +80,12 @@ const Owner *bus_client_get_owner(const BusClient *c) {
         return owner ? &owner->owner : &c->device->bus->nobody;
 }
 
+Caller *bus_client_get_caller(const BusClient *c) {
+        return c->session ? c->session->caller : c->caller;
+}
+
 Caller *bus_client_get_listener(const BusClient *c) {
-        if (c->session)
-                return c->session->caller;
-        return c->caller ? c->caller : c->holder;
+        return bus_client_get_caller(c) ?: c->holder;
 }
 
 const char *bus_client_signal_path(BusClient *c) {
@@ -103,7 +105,7 @@ void bus_client_emit_changed(BusClient *c, const char *property) {
 
 /* To its owner, and to nobody else. `types` and what follows: as of sd_bus_message_append(). */
 static int client_tell(BusClient *c, const char *member, const char *types, ...) {
-        const Caller *owner = c->session ? c->session->caller : c->caller;
+        const Caller *owner = bus_client_get_caller(c);
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         sd_bus *bus = c->device->bus->bus;
         va_list ap;

@@ -301,6 +301,8 @@ int bus_client_claim(BusClient *c, Caller *caller, sd_bus_error *error);
 void bus_client_remove(BusClient *c, const sd_bus_error *error, const char *reason);
 /* Its owner has gone, and its calls with it. */
 void bus_client_disown(BusClient *c);
+/* Its owner, or that of its session; NULL: nobody. */
+Caller *bus_client_get_caller(const BusClient *c);
 /* Who is told of it: its owner, or who holds it; NULL: nobody. */
 Caller *bus_client_get_listener(const BusClient *c);
 void bus_client_emit_changed(BusClient *c, const char *property);
@@ -352,6 +354,8 @@ int bus_session_restore(BusDevice *d, Caller *caller, User *user, const SavedSes
 void bus_session_end(BusSession *s, const SessionEnd *end);
 /* The same as its device goes. */
 void bus_session_lose_device(BusSession *s);
+/* What becomes of one whose owner has left the bus, unless it persists. */
+extern const SessionEnd bus_session_abandoned;
 /* Those of a caller that has left the bus. */
 void bus_sessions_disown(Caller *caller);
 /* The session of a device with that number: NULL. */

@@ -182,8 +182,6 @@ static int restore_client(BusDevice *d, const SavedClient *s, bool same_bus, Bus
 }
 
 static int restore_session(BusDevice *d, Unpacker *u, bool same_bus, bool crashed) {
-        static const SessionEnd end = { .kind = SESSION_END_REQUESTED,
-                                        .text = "its owner has left the bus" };
         _cleanup_(user_unrefp) User *user = NULL;
         Caller *caller = NULL;
         SavedSession s;
@@ -212,7 +210,7 @@ static int restore_session(BusDevice *d, Unpacker *u, bool same_bus, bool crashe
                 return 0;
         }
         if (!caller && !s.persist) /* what it has set on this machine goes with it */
-                bus_session_end(bus_session_find(d, s.number), &end);
+                bus_session_end(bus_session_find(d, s.number), &bus_session_abandoned);
         return unpack_end(u);
 }
 

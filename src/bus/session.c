@@ -348,9 +348,12 @@ static void session_disown(BusSession *s) {
         session_tell_owner(s);
 }
 
+const SessionEnd bus_session_abandoned = {
+        .kind = SESSION_END_REQUESTED,
+        .text = "its owner has left the bus",
+};
+
 void bus_sessions_disown(Caller *caller) {
-        static const SessionEnd end = { .kind = SESSION_END_REQUESTED,
-                                        .text = "its owner has left the bus" };
         BusSession *s, *next;
 
         for (s = LIST_FIRST(&caller->sessions); s; s = next) {
@@ -359,6 +362,6 @@ void bus_sessions_disown(Caller *caller) {
                 if (s->persist && bus_session_get_state(s) != SESSION_CONNECTING)
                         session_disown(s);
                 else
-                        bus_session_end(s, &end);
+                        bus_session_end(s, &bus_session_abandoned);
         }
 }

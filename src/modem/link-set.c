@@ -375,8 +375,7 @@ static void link_choose_target(Link *l) {
         if (held && u->holds && mode != LINK_QMAP) {
                 link_fail(l, LINK_STEP_CHOOSE, -ENOBUFS,
                           "the one session that there can be in %s is up, as nobody could tell the packets "
-                          "of two "
-                          "apart; if the first one connects with link_layer qmap, there can be %u",
+                          "of two apart; if the first one connects with link_layer qmap, there can be %u",
                           link_mode_to_string(mode), LINK_MUX_MAX);
                 return;
         }
