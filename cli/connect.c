@@ -48,7 +48,7 @@ static int on_serving_system(sd_bus_message *m, void *userdata, sd_bus_error *er
 
 /* A device that was waited for may be there; a session that is being made is. */
 static int on_added(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const Value *session, *owner;
+        const Value *session;
         Connection *c = userdata;
         const char *path, *unique;
         _cleanup_(arena_done) Arena a;
@@ -58,9 +58,8 @@ static int on_added(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (sd_bus_message_read(m, "o", &path) < 0 || reply_read(m, &a, &interfaces) < 0)
                 return 0;
         session = value_dict_get(&interfaces, QMID_SESSION_INTERFACE);
-        owner = session ? value_dict_get(session, "Owner") : NULL;
-        if (c->state == CONNECTION_CONNECTING && !c->session && owner && owner->type == VALUE_STRING &&
-            sd_bus_get_unique_name(c->bus, &unique) >= 0 && streq(owner->string, unique))
+        if (c->state == CONNECTION_CONNECTING && !c->session && session &&
+            sd_bus_get_unique_name(c->bus, &unique) >= 0 && streq(reply_text(session, "Owner"), unique))
                 return set_text(&c->session, path) < 0 ? connection_oom(c) : 0;
         if (c->state == CONNECTION_WAITING && value_dict_get(&interfaces, QMID_DEVICE_INTERFACE))
                 return connection_attempt(c);
@@ -84,25 +83,24 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const char *path = sd_bus_message_get_path(m), *interface;
         Connection *c = userdata;
         _cleanup_(arena_done) Arena a;
-        const Value *state;
+        const char *state;
         Value changed;
 
         arena_init(&a);
         if (sd_bus_message_read(m, "s", &interface) < 0 || reply_read(m, &a, &changed) < 0)
                 return 0;
-        state = value_dict_get(&changed, "State");
+        state = reply_text(&changed, "State");
         if (c->session && streq(path, c->session) && streq(interface, QMID_SESSION_INTERFACE)) {
                 if (connection_take_end(c, &changed) < 0)
                         return connection_oom(c);
                 if (c->state != CONNECTION_UP)
                         return 0;
-                if (state && state->type == VALUE_STRING && streq(state->string, "disconnected"))
+                if (streq(state, "disconnected"))
                         return connection_session_ended(c);
                 return connection_read_session(c);
         }
         if (c->state == CONNECTION_WAITING && (!c->device || streq(path, c->device)) &&
-            streq(interface, QMID_DEVICE_INTERFACE) && state && state->type == VALUE_STRING &&
-            streq(state->string, "ready"))
+            streq(interface, QMID_DEVICE_INTERFACE) && streq(state, "ready"))
                 return connection_attempt(c);
         return 0;
 }

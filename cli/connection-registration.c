@@ -4,7 +4,8 @@
 #include "reply.h"
 
 void connection_take_registration(Connection *c, sd_bus_message *m) {
-        const Value *serving, *registration;
+        const char *registration;
+        const Value *serving;
         bool before = c->is_registered;
         _cleanup_(arena_done) Arena a;
         Value fields;
@@ -13,10 +14,10 @@ void connection_take_registration(Connection *c, sd_bus_message *m) {
         if (reply_read(m, &a, &fields) < 0)
                 return;
         serving = value_dict_get(&fields, "serving_system");
-        registration = serving ? value_dict_get(serving, "registration") : NULL;
-        if (!registration || registration->type != VALUE_STRING)
+        registration = serving ? reply_text(serving, "registration") : "";
+        if (!*registration)
                 return;
-        c->is_registered = streq(registration->string, "registered");
+        c->is_registered = streq(registration, "registered");
         if (!before && c->is_registered && c->state == CONNECTION_WAITING)
                 (void) connection_attempt(c);
 }

@@ -285,11 +285,10 @@ static int connection_connect(Connection *c) {
 
 static int on_device_state(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
-        const Value *state, *reason;
+        const char *state, *reason, *text;
         Connection *c = userdata;
         _cleanup_(arena_done) Arena a;
         Value properties;
-        const char *text;
         int r;
 
         arena_init(&a);
@@ -299,13 +298,11 @@ static int on_device_state(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = reply_read(m, &a, &properties);
         if (r < 0)
                 return connection_end(c, bus_fail_errno("connect", r));
-        state = value_dict_get(&properties, "State");
-        reason = value_dict_get(&properties, "StateReason");
-        if (!state || state->type != VALUE_STRING || streq(state->string, "ready"))
+        state = reply_text(&properties, "State");
+        reason = reply_text(&properties, "StateReason");
+        if (!*state || streq(state, "ready"))
                 return connection_connect(c);
-        text = arena_printf(&a, "the device is %s%s%s", state->string,
-                            reason && reason->type == VALUE_STRING && *reason->string ? ": " : "",
-                            reason && reason->type == VALUE_STRING ? reason->string : "");
+        text = arena_printf(&a, "the device is %s%s%s", state, *reason ? ": " : "", reason);
         return text ? connection_wait(c, false, text) : connection_oom(c);
 }
 
