@@ -489,17 +489,9 @@ static void test_modem_reset(void) {
 }
 
 static void test_modem_reset_adopted(void) {
-        SessionOptions o = only(SESSION_IPV4);
         Bench b;
 
-        bench_init(&b, WITH_LINK);
-        bench_connect(&b, &o);
-        bench_to_start(&b, SESSION_IPV4, 2);
-        bench_say(&b, START("2"), "no_effect", NULL);
-        bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
-        RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
-        bench_settle(&b);
-        check(session_is_adopted(b.session));
+        bench_adopted(&b, WITH_LINK);
         *fake_events = 0;
         b.forgets = true;
         bench_tell_sync(&b);

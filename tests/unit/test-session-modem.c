@@ -440,6 +440,19 @@ void bench_connected(Bench *b, const SessionOptions *o) {
         *fake_events = 0;
 }
 
+void bench_adopted(Bench *b, unsigned with) {
+        SessionOptions o = only(SESSION_IPV4);
+
+        bench_init(b, with);
+        bench_connect(b, &o);
+        bench_to_start(b, SESSION_IPV4, 2);
+        bench_say(b, START("2"), "no_effect", NULL);
+        bench_say(b, SETTINGS("2"), NULL, SETTINGS_IPV4);
+        RUN_UNTIL(b, session_get_state(b->session) == SESSION_CONNECTED);
+        bench_settle(b);
+        check(session_is_adopted(b->session));
+}
+
 /* ---- another daemon ---- */
 
 void bench_save(Bench *b) {

@@ -105,6 +105,8 @@ void bench_bring_up(Bench *b, SessionFamily f, uint8_t id);
 #define STOP_IPV6(id) "wds " id " stop-network {packet_data_handle: u6}"
 /* A session that is connected, in that family or both, and nothing more is to be told. */
 void bench_connected(Bench *b, const SessionOptions *o);
+/* A new bench with a session of IPv4 that was up before; its client is 2. */
+void bench_adopted(Bench *b, unsigned with);
 
 /* Another daemon goes on; after a crash with what was saved last. The session is restored, and the device
  * opened. */

@@ -204,16 +204,9 @@ static void test_disconnecting(void) {
 
 /* A call that was there before is ended by nobody but who asks for it. */
 static void test_adopted(void) {
-        SessionOptions o = only(SESSION_IPV4);
         Bench b;
 
-        bench_init(&b, 0);
-        bench_connect(&b, &o);
-        bench_to_start(&b, SESSION_IPV4, 2);
-        bench_say(&b, START("2"), "no_effect", NULL);
-        bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
-        RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
-        bench_settle(&b);
+        bench_adopted(&b, 0);
         bench_restart(&b, false);
         ready(&b);
         check(session_is_adopted(b.session));

@@ -484,17 +484,9 @@ static void test_sim_by_dms(void) {
 /* ---- already up ---- */
 
 static void test_adopted(void) {
-        SessionOptions o = only(SESSION_IPV4);
         Bench b;
 
-        bench_init(&b, 0);
-        bench_connect(&b, &o);
-        bench_to_start(&b, SESSION_IPV4, 2);
-        bench_say(&b, START("2"), "no_effect", NULL);
-        bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
-        RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
-        bench_settle(&b);
-        check(session_is_adopted(b.session));
+        bench_adopted(&b, 0);
         bench_has(&b, "ipv4 granted\n");
 
         /* Only who asks for that ends it. */
@@ -503,12 +495,7 @@ static void test_adopted(void) {
         bench_expect_silence(&b);
         bench_done(&b);
 
-        bench_init(&b, 0);
-        bench_connect(&b, &o);
-        bench_to_start(&b, SESSION_IPV4, 2);
-        bench_say(&b, START("2"), "no_effect", NULL);
-        bench_say(&b, SETTINGS("2"), NULL, SETTINGS_IPV4);
-        RUN_UNTIL(&b, session_get_state(b.session) == SESSION_CONNECTED);
+        bench_adopted(&b, 0);
         session_disconnect(b.session);
         bench_say(&b, "wds 2 stop-network {packet_data_handle: u4294967295}", NULL, NULL);
         bench_expect(&b, "ctl release wds 2");
