@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import qmidtest  # noqa: E402
+from polkit import Polkit  # noqa: E402
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
@@ -68,3 +69,9 @@ def device(world, sim):
 def bus(world):
     """A caller on the bus."""
     return world.connect()
+
+
+@pytest.fixture
+def polkit(world):
+    with Polkit(world.bus.address) as p:
+        yield p

@@ -66,12 +66,6 @@ def nobody(world, groups=()):
     return bus
 
 
-@pytest.fixture
-def polkit(world):
-    with Polkit(world.bus.address) as p:
-        yield p
-
-
 def failure(f, *args, **options):
     with pytest.raises(DBusError) as e:
         f(*args, **options)

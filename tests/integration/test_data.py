@@ -8,7 +8,7 @@ import signal
 import pytest
 import qmidtest
 from dbusclient import NAME, ROOT, DBusError, connect_as
-from polkit import CHALLENGE, NO, SILENT, YES, Polkit
+from polkit import CHALLENGE, NO, SILENT, YES
 from test_clients import list_clients, refused
 
 DEVICE, CLIENT, DATA, SESSION = (f"{NAME}.{i}" for i in ("Device", "Client", "Data", "Session"))
@@ -93,12 +93,6 @@ def nobody(world):
     bus = connect_as(NOBODY, world.bus.address)
     world.connections.append(bus)
     return bus
-
-
-@pytest.fixture
-def polkit(world):
-    with Polkit(world.bus.address) as p:
-        yield p
 
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")

@@ -6,25 +6,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "interfaces"))
+sys.path[:0] = [str(ROOT / "interfaces"), str(ROOT / "tests" / "lib")]
 
 from policy import policy  # noqa: E402
+from policy_defaults import DEFAULTS  # noqa: E402
 from typeparser import ACCESS  # noqa: E402
 
 OWNER = "org.freedesktop.policykit.owner"
-DEFAULTS = {
-    "identity": ("auth_admin", "auth_admin", "yes"),
-    "location": ("no", "no", "auth_admin_keep"),
-    "data": ("auth_admin", "auth_admin", "yes"),
-    "sim_unlock": ("auth_admin", "auth_admin", "yes"),
-    "sim": ("auth_admin", "auth_admin", "auth_admin_keep"),
-    "messaging": ("no", "no", "auth_self_keep"),
-    "voice": ("no", "no", "auth_self_keep"),
-    "control": ("auth_admin", "auth_admin", "auth_admin_keep"),
-    "clients": ("auth_admin",) * 3,
-    "configuration": ("auth_admin",) * 3,
-    "raw": ("auth_admin",) * 3,
-}
 
 
 def test_every_class_has_its_action():

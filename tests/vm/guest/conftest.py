@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from denials import Denials, settle
-from modem import Modem
+from modem import Modem, scenario
+from qmid import connect
+from sessions import Line
 from service_manager import Journal, ServiceManager
 from udev import GROUP_KERNEL, Monitor
 
@@ -132,3 +134,32 @@ def services():
 @pytest.fixture
 def journal():
     return Journal()
+
+
+@pytest.fixture
+def bus():
+    with connect() as bus:
+        yield bus
+
+
+# ---- modems with a network ----
+
+@pytest.fixture(scope="session")
+def data_scenario():
+    return scenario("data")
+
+
+@pytest.fixture
+def make_lines(make_modem, data_scenario, bus):
+    """Makes and plugs a modem: a Line for each port."""
+    def make(**options):
+        modem = make_modem(scenario=data_scenario, **options)
+        modem.plug()
+        return [Line(bus, modem, i) for i in range(len(modem.ports))]
+
+    return make
+
+
+@pytest.fixture
+def line(make_lines):
+    return make_lines()[0]

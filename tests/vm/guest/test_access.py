@@ -14,6 +14,7 @@ from denials import settle
 from modem import Modem, scenario
 from qmid import DEVICE, SYSTEM_BUS, UNIT, connect, main_pid, wait_ready
 from dbusclient import DBusError
+from policy_defaults import DEFAULTS
 from somebody import Somebody
 from udev import PATIENCE
 
@@ -28,21 +29,6 @@ DROP_IN = Path(f"/run/systemd/system/{UNIT}.d/test.conf")
 LOGIND_CONF = Path("/run/systemd/logind.conf.d/test.conf")
 VT_ACTIVATE, VT_WAITACTIVE = 0x5606, 0x5607
 SMS = {"message": {"format": "gsm-wcdma-point-to-point", "data": b"\x00\x01\x00\x04\x81\x21\x43\x00\x00\x01A"}}
-
-# What the actions say of who may without a rule: others, inactive, active.
-DEFAULTS = {
-    "identity": ("auth_admin", "auth_admin", "yes"),
-    "location": ("no", "no", "auth_admin_keep"),
-    "data": ("auth_admin", "auth_admin", "yes"),
-    "sim_unlock": ("auth_admin", "auth_admin", "yes"),
-    "sim": ("auth_admin", "auth_admin", "auth_admin_keep"),
-    "messaging": ("no", "no", "auth_self_keep"),
-    "voice": ("no", "no", "auth_self_keep"),
-    "control": ("auth_admin", "auth_admin", "auth_admin_keep"),
-    "clients": ("auth_admin", "auth_admin", "auth_admin"),
-    "configuration": ("auth_admin", "auth_admin", "auth_admin"),
-    "raw": ("auth_admin", "auth_admin", "auth_admin"),
-}
 
 
 def run(*command):

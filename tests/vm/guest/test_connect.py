@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from data import Pinger, ping
-from modem import scenario
 from qmid import UNIT, qmictl
 from udev import PATIENCE
 
@@ -21,9 +20,9 @@ DENIALS = re.compile(r"SECCOMP|seccomp|Operation not permitted|Permission denied
 
 
 @pytest.fixture
-def modem(make_modem):
+def modem(make_modem, data_scenario):
     """One that is not plugged in yet."""
-    return make_modem(scenario=scenario("data"))
+    return make_modem(scenario=data_scenario)
 
 
 @pytest.fixture

@@ -10,41 +10,13 @@ from pathlib import Path
 import pytest
 
 from data import ETHERNET, FAMILIES, RAW_IP, address
-from modem import scenario
-from qmid import NAME, UNIT, connect, main_pid, qmictl
-from sessions import DATA, SESSION, Line, Pings, addresses, beyond, is_unreachable, networks, ping, routes, sessions
+from qmid import NAME, UNIT, main_pid, qmictl
+from sessions import DATA, SESSION, Pings, addresses, beyond, is_unreachable, networks, ping, routes, sessions
 from dbusclient import DBusError
 from udev import PATIENCE
 
 MISSING = Path("/neighbours-missing")
 RESOLVED = "systemd-resolved.service"
-
-
-@pytest.fixture(scope="module")
-def data_scenario():
-    return scenario("data")
-
-
-@pytest.fixture
-def bus():
-    with connect() as bus:
-        yield bus
-
-
-@pytest.fixture
-def make(make_modem, data_scenario, bus):
-    """Makes and plugs a modem: a Line for each port."""
-    def make(**options):
-        modem = make_modem(scenario=data_scenario, **options)
-        modem.plug()
-        return [Line(bus, modem, i) for i in range(len(modem.ports))]
-
-    return make
-
-
-@pytest.fixture
-def line(make):
-    return make()[0]
 
 
 # ---- one ----
@@ -157,9 +129,9 @@ def test_name_servers(bus, services, line):
 
 # ---- several ----
 
-def test_two_ports(make):
+def test_two_ports(make_lines):
     """Each with an interface and a link layer of its own, at once."""
-    lines = make(profile="em7455")
+    lines = make_lines(profile="em7455")
     layers = [RAW_IP, ETHERNET]
     up = [line.connect(configure=True, link_layer=layer) for line, layer in zip(lines, layers)]
     assert [line.get(session, "Interface") for line, session in zip(lines, up)] == [line.network for line in lines]

@@ -7,30 +7,11 @@ import pytest
 
 from data import FAMILIES
 from dbusclient import DBusError
-from modem import scenario
 from qmid import NAME, UNIT, connect, main_pid, qmictl
-from sessions import Line, addresses, is_unreachable, ping, sessions
+from sessions import addresses, is_unreachable, ping, sessions
 from udev import PATIENCE
 
 DEVICE_GONE = f"{NAME}.Error.DeviceGone"
-
-
-@pytest.fixture(scope="module")
-def data_scenario():
-    return scenario("data")
-
-
-@pytest.fixture
-def bus():
-    with connect() as bus:
-        yield bus
-
-
-@pytest.fixture
-def line(make_modem, data_scenario, bus):
-    modem = make_modem(scenario=data_scenario)
-    modem.plug()
-    return Line(bus, modem)
 
 
 def refused(bus, call):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data import (DISABLED, ETHERNET, HSUSB, LINK_LAYERS, QMAP, RAW_IP, add_mux, address, ip, ping, qmi_attribute,
+from data import (DISABLED, HSUSB, LINK_LAYERS, RAW_IP, add_mux, address, ip, ping, qmi_attribute,
                   set_host_format, set_up)
 from dbusclient import DBusError
 from modem import scenario
@@ -18,12 +18,6 @@ from udev import PATIENCE
 
 LINK_ERROR = "org.qmid1.Error.LinkLayer"
 RULES = Path("/run/udev/rules.d/50-link.rules")
-
-
-@pytest.fixture
-def bus():
-    with connect() as bus:
-        yield bus
 
 
 class Link:

@@ -20,12 +20,6 @@ from wdm import Wdm
 
 
 @pytest.fixture
-def bus():
-    with connect() as bus:
-        yield bus
-
-
-@pytest.fixture
 def ready(bus, modem, port):
     """The object path of the plugged modem."""
     return wait_ready(bus, port)

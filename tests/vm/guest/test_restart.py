@@ -35,12 +35,6 @@ NO_ACTIVATION = "org.freedesktop.DBus.Error.NameHasNoOwner"
 
 
 @pytest.fixture
-def bus():
-    with connect() as bus:
-        yield bus
-
-
-@pytest.fixture
 def modem(make_modem):
     modem = make_modem(scenario=SCENARIO)
     modem.plug()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qmid import DEVICE, NAME, UNIT, connect, main_pid, path_of, qmictl, wait_ready
+from qmid import DEVICE, NAME, UNIT, main_pid, path_of, qmictl, wait_ready
 from dbusclient import DBusError
 from udev import PATIENCE
 
@@ -20,12 +20,6 @@ MODEM_MANAGER = "ModemManager.service"
 DROP_IN = Path("/run/systemd/system") / f"{MODEM_MANAGER}.d/test.conf"
 DROP_IN_TEXT = "[Service]\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n"
 RULES = Path("/run/udev/rules.d/50-test.rules")
-
-
-@pytest.fixture
-def bus():
-    with connect() as bus:
-        yield bus
 
 
 class QmiProxy:
